@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` shows what can be made. Knobs (give them on the command line, or export them):
+#@   V=1                       show each command
+#@   SAN=address,undefined     build and test with these sanitizers, against glibc (or SAN=thread)
+#@   T=tests/unit/...c         run one unit test file
+#@   OPT=-O0                   another optimisation level
+#@   WERROR=0                  warnings do not stop the build
+#@   JOBS=2                    how many commands run at once (all processors)
+#@   SECONDS=60                how long each fuzzer runs in test-fuzz
+#@   CACHE=folder              third-party sources and libraries (~/.cache/extproc-build)
+#@   TARBALLS=folder           take the sources named in image/dependencies.lock from here
+#@   BUILD=build               where everything that is made goes
+
+BUILD ?= build
+SAN ?=
+OPT ?= -O2
+WERROR ?= 1
+JOBS := $(or $(JOBS),$(shell nproc))
+XDG_CACHE_HOME ?= $(HOME)/.cache
+CACHE ?= $(XDG_CACHE_HOME)/extproc-build
+TARBALLS ?=
+VERSION := $(or $(VERSION),$(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables $(if $(filter 0,$(MAKELEVEL)),-j$(JOBS))
+ifeq ($(V),)
+quiet = @printf '  %-4s %s\n' $(1) $(2);
+endif
+
+# A variant is a folder of objects: changing a knob never needs `make clean`.
+comma := ,
+ifeq ($(SAN),)
+VARIANT := release
+LIBC := musl
+else
+VARIANT := $(subst $(comma),-,$(SAN))
+LIBC := $(if $(findstring thread,$(SAN)),glibc-thread,glibc)
+endif
+OBJ := $(BUILD)/$(VARIANT)
+GEN := $(BUILD)/gen
+
+# Flags by purpose.
+language  := -std=gnu11 -D_GNU_SOURCE -Isrc -I$(GEN)
+warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef \
+             -Wwrite-strings -Wformat=2 -Wno-format-nonliteral -Wnull-dereference $(if $(filter 0,$(WERROR)),,-Werror)
+# Stacks and names are what this program is about: frame pointers everywhere, line tables, unwind rows for leaves.
+debug     := -g1 -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fasynchronous-unwind-tables
+# The same bytes in any folder.
+repeat    := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(BUILD)/=
+sections  := -fPIE -fvisibility=hidden -ffunction-sections -fdata-sections
+ifeq ($(SAN),)
+# Our headers before gcc's: it brings a backtrace.h of its own.
+CC        := gcc -specs=image/musl.specs --sysroot=$(BUILD)/musl -isystem $(BUILD)/musl/include
+hardening := -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
+# ld gives functions that it drops the address 0 in the debug data: nothing real may lie there, or it takes their names.
+link      := -Wl,--gc-sections -Wl,--section-start=.init=0x400000 -Wl,--compress-debug-sections=zlib \
+             -Wl,--whole-archive -ltcmalloc -Wl,--no-whole-archive
+else
+compiler  := $(if $(findstring fuzzer,$(SAN)),clang-14 -w,gcc)
+CC        := $(compiler) -isystem $(BUILD)/$(LIBC)/include -L$(BUILD)/$(LIBC)/lib
+sanitize  := -fsanitize=$(SAN:fuzzer%=fuzzer-no-link%) -fno-sanitize-recover=all
+link      := -pie -pthread
+endif
+LIBS       = -Wl,--start-group $(LIBRARY) -lmicrohttpd -lnghttp2 -luv -lbacktrace -lprotobuf-c -lyyjson -lz -Wl,--end-group
+WRAPPED   := $(shell sed 's/\#.*//' src/pprof/wrapped 2>/dev/null)
+# Each wrapper is linked also where only libc calls it: libc comes after the library.
+wrap      := $(foreach name,$(WRAPPED),-Wl$(comma)--wrap=$(name) -Wl$(comma)--undefined=__wrap_$(name))
+compile    = $(CC) $(language) $(OPT) $(debug) $(repeat) $(hardening) $(sections) $(sanitize)
+depend     = -MMD -MP -MF $(@:.o=.d)
+# What every object waits for: the libraries' headers, and itself anew when the flags change.
+ready     := $(BUILD)/$(LIBC).ready $(OBJ)/flags
+
+SOURCES   := $(sort $(shell find src -name '*.c' 2>/dev/null))
+MESSAGES  := $(patsubst src/%.proto,$(GEN)/%.pb-c.c,$(sort $(shell find src -name '*.proto' 2>/dev/null)))
+OBJECTS   := $(SOURCES:src/%.c=$(OBJ)/src/%.o) $(MESSAGES:$(GEN)/%.c=$(OBJ)/gen/%.o)
+MAIN      := $(OBJ)/src/main.o
+LIBRARY   := $(OBJ)/libsrc.a
+PROGRAM   := $(if $(SAN),$(OBJ)/extproc,$(BUILD)/extproc)
+
+##@ Start here
+
+## This list.
+.PHONY: help
+help:
+	@awk -f tests/lint/help.awk $(MAKEFILE_LIST)
+
+##@ Build
+
+## The program, at build/extproc: static, with its debug data inside.
+.PHONY: build
+build: $(PROGRAM)
+
+$(PROGRAM): $(MAIN) $(LIBRARY) $(wildcard src/pprof/wrapped)
+	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -o $@ $(MAIN) $(LIBRARY) -Wl,-Map=$(OBJ)/extproc.map \
+	    $(link) $(wrap) $(LIBS)
+
+$(LIBRARY): $(filter-out $(MAIN),$(OBJECTS)) $(OBJ)/members
+	$(call quiet,AR,$@) rm -f $@ && ar qcsD $@ $(filter %.o,$^)
+
+$(OBJ)/src/%.o: src/%.c $(ready) | $(MESSAGES)
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<) $(compile) $(warnings) $(CFLAGS) $(define) $(depend) -c $< -o $@
+
+$(OBJ)/gen/%.o: $(GEN)/%.c $(ready)
+	@mkdir -p $(@D)
+	$(call quiet,CC,$<) $(compile) -w $(CFLAGS) $(depend) -c $< -o $@
+
+$(GEN)/%.pb-c.c: src/%.proto $(BUILD)/$(LIBC).ready
+	@mkdir -p $(GEN)
+	$(call quiet,GEN,$<) protoc-c --proto_path=src --c_out=$(GEN) $<
+
+# Only main knows the version, so that a commit does not compile everything anew.
+$(MAIN): define = -DEXTPROC_VERSION='"$(VERSION)"'
+$(MAIN): $(BUILD)/version
+$(BUILD)/version: content = $(VERSION)
+$(OBJ)/flags: content = $(compile) $(warnings) $(CFLAGS)
+$(OBJ)/members: content = $(OBJECTS)
+# Written only when the content is another.
+$(BUILD)/version $(OBJ)/flags $(OBJ)/members: _force
+	@mkdir -p $(@D)
+	@echo '$(content)' | cmp -s - $@ || echo '$(content)' > $@
+.PHONY: _force
+_force:
+
+##@ Clean
+
+## Removes build/; the cache stays.
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+-include $(OBJECTS:.o=.d)
+include image/image.mk
+-include charts/charts.mk tests/tests.mk tests/run/run.mk tests/lint/lint.mk

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+# Third parties: tools by apt, sources by the lock, libraries in the cache. $(BUILD)/musl, glibc and glibc-thread are links
+# into the cache; everything that is compiled depends on the .ready file of its link.
+
+LIBRARY_INPUTS := $(addprefix image/,dependencies.lock fetch.sh sysroot.sh package.sh musl.specs) \
+                  $(shell find image/recipes image/patches image/runtime image/gperftools -type f) \
+                  $(realpath $(shell command -v gcc))
+
+# Looked at again when an input is newer; .ready changes only if the link then points elsewhere.
+$(BUILD)/%.ready: $(BUILD)/%.checked
+	@readlink $(BUILD)/$* | cmp -s - $@ || readlink $(BUILD)/$* > $@
+$(BUILD)/%.checked: $(LIBRARY_INPUTS)
+	@mkdir -p $(@D)
+	@image/tools.sh need build
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" JOBS=$(JOBS) image/sysroot.sh $* $(BUILD)/$*
+	@touch $@
+
+##@ Start here
+
+## The tools that are needed: which the machine has, and the Debian packages of the others.
+.PHONY: doctor
+doctor:
+	@image/tools.sh doctor
+
+##@ Measure
+
+## What the program is made of: sections, libraries, largest functions, compressed sizes.
+.PHONY: size
+size: $(PROGRAM)
+	@image/size.sh $(PROGRAM) $(OBJ)/extproc.map
+
+##@ Clean
+
+## Removes the cache too: the next build fetches and builds third parties again.
+.PHONY: clean-cache
+clean-cache: clean
+	@# Go keeps its modules read-only.
+	chmod -R u+w $(CACHE) 2>/dev/null; rm -rf $(CACHE)

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds the debug twin's busybox against our C library and lets LINK point at the result: a folder with busybox and the
+# list of its applets. Kept in CACHE/packages under the hash of everything that goes into it.
+#
+#     CACHE=folder JOBS=n [TARBALLS=folder] image/oci/busybox.sh SYSROOT LINK
+set -euo pipefail
+image=$(cd "$(dirname "$0")/.." && pwd)
+sysroot=$(realpath "$1") link=$2
+mkdir -p "$(dirname "$link")"
+CACHE=$(cd "$CACHE" && pwd)
+export CACHE JOBS
+
+row=$(grep '^busybox ' "$image/dependencies.lock")
+read -r NAME VERSION tarball _ <<< "$row"
+key=$({
+    gcc --version | head -n 1
+    echo "$row $(basename "$sysroot")"
+    cat "$image/package.sh" "$image/recipes/busybox.sh" "$image/busybox/config"
+} | sha256sum | cut -c 1-16)
+package=$CACHE/packages/busybox-$key
+
+exec 9> "$CACHE/lock"
+flock 9
+if [ ! -d "$package" ]; then
+    # shellcheck source=image/step.sh
+    . "$image/step.sh"
+    "$image/fetch.sh" busybox
+    mkdir -p "$CACHE/work" "$CACHE/logs" "$CACHE/packages"
+    export NAME VERSION LIBC=musl TARBALL=$CACHE/sources/$tarball PREFIX=$package.new WORK=$CACHE/work/busybox-$key
+    export SYSROOT=$sysroot CC="gcc -specs=$image/musl.specs --sysroot=$sysroot" CXX=false
+    step "busybox $VERSION for musl" "$CACHE/logs/busybox-musl.log" "$image/package.sh"
+    mv "$package.new" "$package"
+fi
+ln -sfn "$package/bin" "$link"

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154  # what package.sh sets
+# The shell of the debug twin: what busybox/config names, as one program and the list of its applets. It is no library:
+# nothing but the image takes it.
+export KCONFIG_NOTIMESTAMP=1
+make_busybox() {
+    make -j "$JOBS" HOSTCC=gcc CC="$CC" CONFIG_EXTRA_CFLAGS="$CFLAGS $HARDENING -g0" SKIP_STRIP=y "$@"
+}
+# Its allnoconfig takes no list of exceptions, and asks nothing about what it turned off. So: everything that there is,
+# turned off, then our list.
+make_busybox allyesconfig
+sed -i 's/^\(CONFIG_[A-Z0-9_]*\)=y$/# \1 is not set/' .config
+grep '^CONFIG_' "$image/busybox/config" > wanted
+sed 's/=.*//; s/.*/^(# )?&[ =]/' wanted > names
+grep -vE -f names .config > rest
+cat rest wanted > .config
+yes '' | make_busybox oldconfig
+# What it does not know it drops without a word.
+if grep -vxFf .config wanted; then
+    echo "busybox/config: these lines had no effect"
+    exit 1
+fi
+make_busybox busybox
+mkdir "$PREFIX/bin"
+strip -o "$PREFIX/bin/busybox" busybox
+"$PREFIX/bin/busybox" --list > "$PREFIX/bin/applets"
