@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiler attributes under readable names: the one place where the compiler or the build variant
+// is asked.
+#pragma once
+
+#define MUST_USE __attribute__((warn_unused_result))
+#define NOINLINE __attribute__((noinline))
+#define PRINTF_LIKE(format_index, first_index)                                                     \
+    __attribute__((format(printf, format_index, first_index)))
+#define CLEANUP(function) __attribute__((cleanup(function)))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+// A local array that the build's -ftrivial-auto-var-init shall not clear: large, and written before
+// it is read.
+#define UNINITIALIZED __attribute__((uninitialized))
+
+// Reads of other frames of the own stack are what a stack walker does: AddressSanitizer is told not
+// to look.
+#define NO_SANITIZE_ADDRESS __attribute__((no_sanitize("address")))

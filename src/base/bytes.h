@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two ways to hold bytes: `struct bytes` borrows a range, `struct buffer` owns one and grows up
+// to a limit. Neither is NUL-terminated unless a function says so.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/status.h"
+
+// A borrowed range. It lives as long as what it points into; the function that hands one out says
+// how long that is.
+struct bytes {
+    const uint8_t *data;
+    size_t len;
+};
+
+#define BYTES_EMPTY ((struct bytes){NULL, 0})
+#define BYTES_LITERAL(text) ((struct bytes){(const uint8_t *)(text), sizeof(text) - 1})
+
+static inline struct bytes bytes_of(const void *data, size_t len) {
+    return (struct bytes){data, len};
+}
+
+// The characters of a C string without its NUL.
+static inline struct bytes bytes_of_text(const char *text) {
+    return (struct bytes){(const uint8_t *)text, strlen(text)};
+}
+
+static inline bool bytes_equal(struct bytes a, struct bytes b) {
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static inline bool bytes_start_with(struct bytes whole, struct bytes start) {
+    return whole.len >= start.len &&
+           (start.len == 0 || memcmp(whole.data, start.data, start.len) == 0);
+}
+
+// Equal but for the case of ASCII letters.
+bool bytes_equal_ignoring_case(struct bytes a, struct bytes b);
+
+// A growing range that owns its memory. All-zero but for `limit` is a valid empty buffer; growth
+// beyond `limit` bytes is refused with STATUS_TOO_LARGE (0 means no limit of its own).
+struct buffer {
+    uint8_t *data;
+    size_t len;
+    size_t capacity;
+    size_t limit;
+};
+
+// Frees the memory; the buffer is then empty and usable again. Accepts NULL.
+void buffer_done(struct buffer *buffer);
+
+// Makes room for `extra` bytes behind `len` and hands out their start; `len` stays. Growing is
+// amortised constant. STATUS_TOO_LARGE past the limit, STATUS_NO_MEMORY; the buffer is unchanged
+// then.
+MUST_USE enum status buffer_reserve(struct buffer *buffer, size_t extra, uint8_t **ret_room);
+
+// Appends; on failure nothing was appended.
+MUST_USE enum status buffer_append(struct buffer *buffer, struct bytes bytes);
+MUST_USE enum status buffer_append_text(struct buffer *buffer, const char *text);
+MUST_USE enum status buffer_append_byte(struct buffer *buffer, uint8_t byte);
+MUST_USE enum status buffer_append_format(struct buffer *buffer, const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
+// Removes the first `count` bytes (count <= len) by moving the rest to the front. O(len).
+void buffer_remove_front(struct buffer *buffer, size_t count);
+
+// The content as a borrow; it lives until the buffer changes.
+static inline struct bytes buffer_bytes(const struct buffer *buffer) {
+    return (struct bytes){buffer->data, buffer->len};
+}
