@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HTTP server around the endpoints: libmicrohttpd, a thread a connection, bounded. The only
+// file of the library that knows it.
+#pragma once
+
+#include "base/status.h"
+#include "pprof/http/address.h"
+
+// Serves on the sockets, which it takes over in any case. STATUS_LIBRARY, STATUS_SYSTEM: nothing is
+// served, and they are closed. Context: start-up.
+MUST_USE enum status server_start(struct listeners *listeners);
+
+// Ends running profiles, closes the sockets, waits for the threads. Context: as server_start.
+void server_stop(void);
+
+// Requests answered since the start of the process. Context: any thread.
+uint64_t server_request_count(void);

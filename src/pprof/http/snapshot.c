@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every profile but CPU: a snapshot, or with seconds= the difference of two; as protobuf or text.
+// The order of checks is Go's.
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "pprof/http/endpoint.h"
+#include "pprof/http/form.h"
+#include "pprof/profile/delta.h"
+#include "pprof/profile/encode.h"
+#include "pprof/profile/source.h"
+#include "pprof/profile/text.h"
+
+// As Go's Atoi with its error ignored: what is no number is 0, what is out of range the nearest.
+static int64_t read_loosely(const struct request *request, const char *key) {
+    struct buffer text = {0};
+    int64_t number = 0;
+    enum status status = request_find(request, key, &text);
+    if (status == STATUS_OK) status = form_read_int(buffer_bytes(&text), &number);
+    bool is_negative = text.len != 0 && text.data[0] == '-';
+    buffer_done(&text);
+    if (status == STATUS_OUT_OF_RANGE) return is_negative ? INT64_MIN : INT64_MAX;
+    return status == STATUS_OK ? number : 0;
+}
+
+// 0: not asked for. STATUS_OUT_OF_RANGE: asked for, but not a positive number.
+static enum status read_window(const struct request *request, int64_t *ret_seconds) {
+    struct buffer text = {0};
+    int64_t seconds = 0;
+    enum status status = request_find(request, "seconds", &text);
+    bool is_asked = status == STATUS_OK && text.len != 0;
+    if (is_asked) status = form_read_int(buffer_bytes(&text), &seconds);
+    buffer_done(&text);
+    if (is_asked && (status != STATUS_OK || seconds <= 0)) return STATUS_OUT_OF_RANGE;
+    int64_t longest = INT64_MAX / NS_PER_SECOND / 2;  // room for the clock's reading
+    *ret_seconds = seconds < longest ? seconds : longest;
+    return STATUS_OK;
+}
+
+static enum status encode(const struct source *source, const struct store *store,
+                          int64_t duration_ns, struct answer *answer) {
+    struct profile profile = {
+        .default_sample_type = source->default_sample_type,
+        .period_type = source->period_type,
+        .period = source->period(),
+        .time_wall_ns = clock_wall_ns(),
+        .duration_ns = duration_ns,
+        .samples = store,
+    };
+    memcpy(profile.sample_types, source->sample_types, sizeof profile.sample_types);
+    return profile_encode(&profile, &answer->body);
+}
+
+static enum status write_text(const struct source *source, int64_t debug, struct answer *answer) {
+    if (debug >= 2 && source->write_dump != NULL) return source->write_dump(&answer->body);
+    struct store store = {0};
+    enum status status = source->collect_text != NULL ? source->collect_text(&store)
+                                                      : source->collect(&store, source->context);
+    if (status == STATUS_OK) status = text_write(source, &store, &answer->body);
+    store_done(&store);
+    return status;
+}
+
+static enum status write_snapshot(const struct source *source, struct answer *answer) {
+    struct store store = {0};
+    enum status status = source->collect(&store, source->context);
+    if (status == STATUS_OK) status = encode(source, &store, 0, answer);
+    store_done(&store);
+    return status;
+}
+
+static void nothing(void) {}
+
+static enum status write_delta(const struct source *source, const struct request *request,
+                               int64_t seconds, struct answer *answer) {
+    struct store before = {0};
+    struct store after = {0};
+    int64_t start_ns = clock_monotonic_ns();
+    if (source->watch != NULL) source->watch(true);
+    enum status status = source->collect(&before, source->context);
+    if (status == STATUS_OK) {
+        request_wait(request, start_ns + seconds * NS_PER_SECOND, nothing);
+        status = source->collect(&after, source->context);
+    }
+    if (source->watch != NULL) source->watch(false);
+    if (status == STATUS_OK) status = delta_subtract(&after, &before);
+    if (status == STATUS_OK) {
+        status = encode(source, &after, clock_monotonic_ns() - start_ns, answer);
+    }
+    store_done(&before);
+    store_done(&after);
+    return status;
+}
+
+void endpoint_answer_source(const struct source *source, const struct request *request,
+                            struct answer *answer) {
+    int64_t seconds;
+    if (read_window(request, &seconds) != STATUS_OK) {
+        answer_error(answer, 400, "invalid value for \"seconds\" - must be a positive integer");
+        return;
+    }
+    int64_t debug = read_loosely(request, "debug");
+    if (seconds != 0 && debug != 0) {
+        answer_error(answer, 400, "seconds and debug params are incompatible");
+        return;
+    }
+    bool is_text = debug != 0;
+    *answer = (struct answer){.status = 200,
+                              .body.limit = BODY_BYTES_MOST,
+                              .content_type = is_text ? CONTENT_TEXT : CONTENT_BINARY};
+    if (!is_text) {
+        snprintf(answer->file_name, sizeof answer->file_name, "%s%s", source->name,
+                 seconds != 0 ? "-delta" : "");
+    }
+    if (seconds == 0 && source->tidy != NULL && read_loosely(request, "gc") > 0) source->tidy();
+    enum status status = seconds != 0 ? write_delta(source, request, seconds, answer)
+                         : is_text    ? write_text(source, debug, answer)
+                                      : write_snapshot(source, answer);
+    if (status != STATUS_OK) answer_failure(answer, status);
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Label sets: a few key=value pairs under one number, so that a sample carries them for the price
+// of four bytes. Values may come from clients: the table holds LABEL_SETS_MOST sets and gives every
+// further one the same number, whose values all read "other".
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LABEL_SETS_MOST = 256, LABELS_MOST = 4, LABEL_KEY_BYTES = 16, LABEL_VALUE_BYTES = 64 };
+
+struct label {
+    char key[LABEL_KEY_BYTES];
+    char value[LABEL_VALUE_BYTES];
+};
+
+struct label_set {
+    struct label labels[LABELS_MOST];  // zero-filled; an empty key ends them
+};
+
+// The number of the set, the same for equal sets; never 0. One hash and one look-up under a lock.
+// Context: any thread, not signal.
+uint32_t labels_intern(const struct label_set *set);
+
+// The set of a number that labels_intern gave; lives as long as the process. NULL for 0. Context:
+// any thread.
+const struct label_set *labels_get(uint32_t number);

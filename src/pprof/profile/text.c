@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pprof/profile/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "pprof/profile/labels.h"
+#include "pprof/symbol/symbol.h"
+
+static enum status write_frame(uintptr_t address, struct buffer *out) {
+    struct symbol_line lines[SYMBOL_LINES_MOST];
+    size_t count = symbol_resolve(address, lines);
+    if (count == 0) return buffer_append_format(out, "#\t%#" PRIxPTR "\n", address);
+    uintptr_t start = symbol_start(address);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        status = buffer_append_format(out, "#\t%#" PRIxPTR "\t%s+%#" PRIxPTR "\t%s:%d\n", address,
+                                      lines[i].function, start != 0 ? address - start : 0,
+                                      lines[i].file, lines[i].line);
+    }
+    return status;
+}
+
+enum status text_write_frames(const struct sample_key *key, struct buffer *out) {
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; status == STATUS_OK && i < key->depth; i++) {
+        status = write_frame(key->addresses[i], out);
+    }
+    return status;
+}
+
+// {"thread":"worker", "state":"IO wait"}: as Go prints the labels of goroutines.
+static enum status write_pair(const char *key, const char *value, int *count, struct buffer *out) {
+    if (value == NULL || value[0] == '\0') return STATUS_OK;
+    return buffer_append_format(out, "%s\"%s\":\"%s\"", (*count)++ == 0 ? "# labels: {" : ", ", key,
+                                value);
+}
+
+static enum status write_labels(const struct sample_key *key, struct buffer *out) {
+    int count = 0;
+    enum status status = write_pair("thread", key->thread, &count, out);
+    if (status == STATUS_OK) status = write_pair("state", key->state, &count, out);
+    const struct label_set *set = labels_get(key->labels);
+    for (int i = 0; set != NULL && status == STATUS_OK && i < LABELS_MOST; i++) {
+        status = write_pair(set->labels[i].key, set->labels[i].value, &count, out);
+    }
+    if (status != STATUS_OK || count == 0) return status;
+    return buffer_append_text(out, "}\n");
+}
+
+static enum status write_record(const struct source *source, const struct sample *sample,
+                                struct buffer *out) {
+    enum status status = source->write_text_values != NULL
+                             ? source->write_text_values(sample, out)
+                             : buffer_append_format(out, "%" PRId64, sample->values[0]);
+    if (status == STATUS_OK) status = buffer_append_text(out, " @");
+    for (uint32_t i = 0; status == STATUS_OK && i < sample->key.depth; i++) {
+        status = buffer_append_format(out, " %#" PRIxPTR, sample->key.addresses[i]);
+    }
+    if (status == STATUS_OK) status = buffer_append_byte(out, '\n');
+    if (status == STATUS_OK) status = write_labels(&sample->key, out);
+    if (status == STATUS_OK) status = text_write_frames(&sample->key, out);
+    if (status != STATUS_OK) return status;
+    return buffer_append_byte(out, '\n');
+}
+
+static int compare(const struct sample *left, const struct sample *right, int value) {
+    return (left->values[value] > right->values[value]) -
+           (left->values[value] < right->values[value]);
+}
+
+// qsort hands its comparison nothing but the two: an order is a function.
+static int most_events_first(const void *a, const void *b) {
+    return -compare(*(const struct sample *const *)a, *(const struct sample *const *)b, 0);
+}
+static int longest_first(const void *a, const void *b) {
+    return -compare(*(const struct sample *const *)a, *(const struct sample *const *)b, 1);
+}
+static int largest_in_use_last(const void *a, const void *b) {
+    return compare(*(const struct sample *const *)a, *(const struct sample *const *)b, 3);
+}
+
+static int (*const orders[])(const void *, const void *) = {
+    [TEXT_MOST_EVENTS_FIRST] = most_events_first,
+    [TEXT_LONGEST_FIRST] = longest_first,
+    [TEXT_LARGEST_IN_USE_LAST] = largest_in_use_last,
+};
+
+static enum status write_sorted(const struct source *source, const struct store *store,
+                                struct buffer *out) {
+    if (store->sample_count == 0) return STATUS_OK;
+    const struct sample **sorted = malloc(store->sample_count * sizeof *sorted);
+    if (sorted == NULL) return STATUS_NO_MEMORY;
+    size_t count = 0;
+    for (const struct sample *s = store->first; s != NULL; s = s->next) sorted[count++] = s;
+    qsort(sorted, count, sizeof *sorted, orders[source->text_order]);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        status = write_record(source, sorted[i], out);
+    }
+    free(sorted);
+    return status;
+}
+
+enum status text_write(const struct source *source, const struct store *store, struct buffer *out) {
+    enum status status = STATUS_OK;
+    if (source->write_text_head != NULL) status = source->write_text_head(store, out);
+    if (status == STATUS_OK) status = write_sorted(source, store, out);
+    if (status == STATUS_OK && source->write_text_tail != NULL) {
+        status = source->write_text_tail(out);
+    }
+    return status;
+}

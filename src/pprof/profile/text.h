@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// A profile as text, the form of Go's debug=1: readable, and `go tool pprof` parses it too. Columns
+// are separated by single tabs.
+#pragma once
+
+#include "pprof/profile/source.h"
+
+// Head, records, tail. STATUS_NO_MEMORY, STATUS_TOO_LARGE. Context: any thread, not signal.
+MUST_USE enum status text_write(const struct source *source, const struct store *store,
+                                struct buffer *out);
+
+// The frames of one record, a line each: "#\t0xPC\tFUNCTION+0xOFFSET\tFILE:LINE".
+MUST_USE enum status text_write_frames(const struct sample_key *key, struct buffer *out);
