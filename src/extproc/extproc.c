@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts the parts together: addresses, workers, admin server.
+#include "extproc/extproc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "extproc/admin/admin.h"
+#include "extproc/admin/check.h"
+#include "extproc/grpc/budget.h"
+#include "extproc/listen/cpus.h"
+#include "extproc/listen/service.h"
+#include "extproc/listen/worker.h"
+#include "extproc/process/process.h"
+
+// Left for everything but gRPC connections: without it a flood of them would leave /health and the
+// profiler without descriptors.
+enum { DESCRIPTORS_RESERVED = 128 };
+
+#define HEALTH_MOST_NS NS_PER_SECOND
+
+struct extproc {
+    struct process_options process;
+    struct budget budget;
+    void (*write_metrics)(struct buffer *text, void *context);
+    void *write_metrics_context;
+    struct listen_socket sockets[LISTEN_ADDRESSES_MOST];  // copies: closed by the service
+    size_t socket_count;
+    char admin_name[LISTEN_NAME_BYTES];
+    struct service *service;
+    struct admin *admin;
+};
+
+static bool is_healthy(void *context, char reason[ADMIN_REASON_BYTES]) {
+    struct extproc *extproc = context;
+    int64_t deadline_ns = clock_monotonic_ns() + HEALTH_MOST_NS;
+    const char *why = NULL;
+    if (service_is_draining(extproc->service)) why = "The processor is draining.";
+    for (size_t i = 0; why == NULL && i < extproc->socket_count; i++) {
+        why = check_listener(&extproc->sockets[i], deadline_ns);
+    }
+    if (why == NULL && !service_is_alive(extproc->service, deadline_ns)) {
+        why = "A worker does not answer in time.";
+    }
+    if (why == NULL) return true;
+    snprintf(reason, ADMIN_REASON_BYTES, "%s", why);
+    return false;
+}
+
+static enum status write_metrics(void *context, struct buffer *text) {
+    struct extproc *extproc = context;
+    enum status status = service_write_metrics(extproc->service, text);
+    if (status == STATUS_OK && extproc->write_metrics != NULL) {
+        extproc->write_metrics(text, extproc->write_metrics_context);
+    }
+    return status;
+}
+
+// Raises the soft limit of descriptors to the hard one, as Go does, and tells how many connections
+// fit under it.
+static size_t connections_that_fit(size_t wanted) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+    rlim_t soft = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = soft;
+    if (limit.rlim_cur >= wanted + DESCRIPTORS_RESERVED) return wanted;
+    size_t fit = limit.rlim_cur > 2 * DESCRIPTORS_RESERVED
+                     ? (size_t)limit.rlim_cur - DESCRIPTORS_RESERVED
+                     : (size_t)limit.rlim_cur / 2;
+    log_warn("fewer connections than set, for lack of file descriptors",
+             log_number("connections", (int64_t)fit), log_number("set", (int64_t)wanted));
+    return fit;
+}
+
+// `setting` is named in front of the reason.
+static enum status refuse(enum status status, const char *setting, const char *reason,
+                          char message[EXTPROC_MESSAGE_BYTES]) {
+    snprintf(message, EXTPROC_MESSAGE_BYTES, "%s: %s", setting, reason);
+    return status;
+}
+
+// Opens all addresses of a setting, or none.
+static enum status open_sockets(const char *setting, const char *list,
+                                struct listen_socket sockets[LISTEN_ADDRESSES_MOST],
+                                size_t *ret_count, char ret_message[EXTPROC_MESSAGE_BYTES]) {
+    struct listen_address addresses[LISTEN_ADDRESSES_MOST];
+    size_t count;
+    char reason[LISTEN_MESSAGE_BYTES];
+    enum status status = listen_address_parse_list(list, addresses, &count, reason);
+    if (status != STATUS_OK) return refuse(status, setting, reason, ret_message);
+    for (size_t i = 0; i < count; i++) {
+        status = listen_socket_open(&addresses[i], &sockets[i], reason);
+        if (status == STATUS_OK) continue;
+        while (i > 0) {
+            listen_socket_close(&sockets[--i]);
+        }
+        return refuse(status, setting, reason, ret_message);
+    }
+    *ret_count = count;
+    return STATUS_OK;
+}
+
+static enum status start_service(struct extproc *extproc, const struct extproc_options *options,
+                                 char ret_message[EXTPROC_MESSAGE_BYTES]) {
+    enum status status = open_sockets("--listen", options->listen, extproc->sockets,
+                                      &extproc->socket_count, ret_message);
+    if (status != STATUS_OK) return status;
+    struct service_options service = {
+        .worker_count = options->worker_count != 0 ? (size_t)options->worker_count : cpus_count(),
+        .connections_most = connections_that_fit((size_t)options->connections_most),
+        .streams_most = (uint32_t)options->streams_most,
+        .drain_delay_ns = options->drain_delay_ns,
+        .drain_deadline_ns = options->drain_deadline_ns,
+        .process = &extproc->process,
+        .budget = &extproc->budget,
+    };
+    if (service.worker_count > WORKERS_MOST) service.worker_count = WORKERS_MOST;
+    status = service_start(&service, extproc->sockets, extproc->socket_count, &extproc->service);
+    if (status == STATUS_OK) return STATUS_OK;
+    return refuse(status, "the workers do not start", status_sentence(status), ret_message);
+}
+
+static enum status start_admin(struct extproc *extproc, const char *address,
+                               char ret_message[EXTPROC_MESSAGE_BYTES]) {
+    if (address[0] == '\0') return STATUS_OK;
+    struct listen_socket sockets[LISTEN_ADDRESSES_MOST];
+    size_t count;
+    enum status status = open_sockets("--admin-address", address, sockets, &count, ret_message);
+    if (status != STATUS_OK) return status;
+    for (size_t i = 1; i < count; i++) {
+        listen_socket_close(&sockets[i]);
+    }
+    if (count != 1) {
+        listen_socket_close(&sockets[0]);
+        return refuse(STATUS_MALFORMED, "--admin-address", "there can be only one", ret_message);
+    }
+    memcpy(extproc->admin_name, sockets[0].name, sizeof(extproc->admin_name));
+    struct admin_handlers handlers = {
+        .is_healthy = is_healthy, .write_metrics = write_metrics, .context = extproc};
+    status = admin_start(&sockets[0], &handlers, &extproc->admin);
+    if (status == STATUS_OK) return STATUS_OK;
+    return refuse(status, "the admin server does not start", status_sentence(status), ret_message);
+}
+
+enum status extproc_start(const struct extproc_options *options, struct extproc **ret_extproc,
+                          char ret_message[EXTPROC_MESSAGE_BYTES]) {
+    struct extproc *extproc = calloc(1, sizeof(*extproc));
+    if (extproc == NULL) return refuse(STATUS_NO_MEMORY, "start", "out of memory", ret_message);
+    extproc->process = (struct process_options){
+        .body_limit_bytes = (size_t)options->body_limit_bytes,
+        .sse_line_limit_bytes = PROCESS_SSE_LINE_LIMIT_BYTES,
+    };
+    extproc->budget.most_bytes = (size_t)options->total_body_limit_bytes;
+    extproc->write_metrics = options->write_metrics;
+    extproc->write_metrics_context = options->write_metrics_context;
+    enum status status = start_service(extproc, options, ret_message);
+    if (status == STATUS_OK) status = start_admin(extproc, options->admin_address, ret_message);
+    if (status != STATUS_OK) {
+        extproc_free(extproc);
+        return status;
+    }
+    for (size_t i = 0; i < extproc->socket_count; i++) {
+        log_info("listening", log_text("service", "grpc"),
+                 log_text("address", extproc_address(extproc, i)));
+    }
+    if (extproc->admin != NULL) {
+        log_info("listening", log_text("service", "admin"),
+                 log_text("address", extproc->admin_name));
+    }
+    *ret_extproc = extproc;
+    return STATUS_OK;
+}
+
+const char *extproc_address(const struct extproc *extproc, size_t index) {
+    return index < extproc->socket_count ? extproc->sockets[index].name : NULL;
+}
+
+const char *extproc_admin_address(const struct extproc *extproc) {
+    return extproc->admin != NULL ? extproc->admin_name : NULL;
+}
+
+void extproc_drain(struct extproc *extproc) {
+    service_drain(extproc->service);
+}
+
+void extproc_stop(struct extproc *extproc) {
+    service_stop(extproc->service);
+}
+
+int extproc_finished_fd(const struct extproc *extproc) {
+    return service_finished_fd(extproc->service);
+}
+
+void extproc_free(struct extproc *extproc) {
+    if (extproc == NULL) return;
+    admin_free(extproc->admin);  // it asks the service
+    service_free(extproc->service);
+    free(extproc);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// One stream: what is kept of its headers, its way out, and the window it gets.
+#include "extproc/http2/stream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    OUTPUT_UNREAD_BYTES = 256 << 10,  // past it the stream gets no window
+    OUTPUT_KEPT_BYTES = 4 << 10,      // a smaller buffer is kept for the next answer
+    OUTPUT_MOVED_BYTES = 64 << 10,    // sent bytes at the front that are worth a move
+};
+
+struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id) {
+    struct http2_stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL) return NULL;
+    stream->session = session;
+    stream->id = id;
+    stream->next = session->streams;
+    stream->previous_next = &session->streams;
+    if (stream->next != NULL) stream->next->previous_next = &stream->next;
+    session->streams = stream;
+    session->stream_count++;
+    return stream;
+}
+
+void http2_stream_free(struct http2_stream *stream) {
+    if (stream->state != NULL) stream->session->handler->close(stream->state);
+    *stream->previous_next = stream->next;
+    if (stream->next != NULL) stream->next->previous_next = stream->previous_next;
+    stream->session->stream_count--;
+    buffer_done(&stream->output);
+    free(stream);
+}
+
+void http2_stream_keep_header(struct http2_stream *stream, struct bytes name, struct bytes value) {
+    const struct {
+        struct bytes name;
+        struct http2_text *text;
+    } wanted[] = {
+        {BYTES_LITERAL(":method"), &stream->method},
+        {BYTES_LITERAL(":path"), &stream->path},
+        {BYTES_LITERAL("content-type"), &stream->content_type},
+    };
+    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+        if (!bytes_equal(name, wanted[i].name)) continue;
+        if (value.len == 0 || value.len > sizeof(wanted[i].text->data)) return;
+        memcpy(wanted[i].text->data, value.data, value.len);
+        wanted[i].text->len = (uint8_t)value.len;
+        return;
+    }
+}
+
+static size_t output_unsent(const struct http2_stream *stream) {
+    return stream->output.len - stream->output_sent;
+}
+
+void http2_stream_consume(struct http2_stream *stream, size_t len) {
+    stream->window_withheld += len;
+    if (stream->is_finished || stream->window_withheld == 0) return;
+    if (output_unsent(stream) > OUTPUT_UNREAD_BYTES) return;
+    // A failure is a lack of memory, which the next call of nghttp2 reports.
+    (void)nghttp2_session_consume_stream(stream->session->nghttp2, stream->id,
+                                         stream->window_withheld);
+    stream->window_withheld = 0;
+}
+
+static void drop_sent_output(struct http2_stream *stream) {
+    struct buffer *output = &stream->output;
+    if (stream->output_sent == output->len) {
+        output->len = 0;
+        stream->output_sent = 0;
+        if (output->capacity > OUTPUT_KEPT_BYTES) buffer_done(output);
+        return;
+    }
+    if (stream->output_sent < OUTPUT_MOVED_BYTES || stream->output_sent < output->len / 2) return;
+    buffer_remove_front(output, stream->output_sent);
+    stream->output_sent = 0;
+}
+
+// nghttp2 copies the texts.
+static size_t encode_fields(nghttp2_nv *fields, size_t at, const struct http2_field *from,
+                            size_t count) {
+    assert(count <= HTTP2_FIELDS_MOST);
+    for (size_t i = 0; i < count; i++) {
+        fields[at++] = (nghttp2_nv){.name = (uint8_t *)from[i].name.data,
+                                    .namelen = from[i].name.len,
+                                    .value = (uint8_t *)from[i].value.data,
+                                    .valuelen = from[i].value.len};
+    }
+    return at;
+}
+
+static nghttp2_ssize read_output(nghttp2_session *nghttp2, int32_t id, uint8_t *room, size_t size,
+                                 uint32_t *flags, nghttp2_data_source *source, void *user_data) {
+    (void)user_data;
+    struct http2_stream *stream = source->ptr;
+    size_t len = output_unsent(stream);
+    if (len == 0 && !stream->is_finished) {
+        stream->is_deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    if (len > size) len = size;
+    if (len > 0) memcpy(room, stream->output.data + stream->output_sent, len);
+    stream->output_sent += len;
+    drop_sent_output(stream);
+    http2_stream_consume(stream, 0);
+    if (stream->is_finished && output_unsent(stream) == 0) {
+        nghttp2_nv fields[HTTP2_FIELDS_MOST];
+        size_t count = encode_fields(fields, 0, stream->trailers, stream->trailer_count);
+        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        if (nghttp2_submit_trailer(nghttp2, id, fields, count) != 0) {
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        }
+    }
+    return (nghttp2_ssize)len;
+}
+
+void http2_stream_respond(struct http2_stream *stream, const char *http_status,
+                          const struct http2_field *fields, size_t field_count, bool is_whole) {
+    struct http2_field status = {BYTES_LITERAL(":status"), bytes_of_text(http_status)};
+    stream->is_finished = is_whole;
+    nghttp2_nv all[1 + HTTP2_FIELDS_MOST];
+    size_t count = encode_fields(all, 0, &status, 1);
+    count = encode_fields(all, count, fields, field_count);
+    nghttp2_data_provider2 body = {.source.ptr = stream, .read_callback = read_output};
+    // A failure is a lack of memory, or the stream is already closing: there is nobody to tell.
+    if (nghttp2_submit_response2(stream->session->nghttp2, stream->id, all, count,
+                                 is_whole ? NULL : &body) != 0) {
+        (void)nghttp2_submit_rst_stream(stream->session->nghttp2, NGHTTP2_FLAG_NONE, stream->id,
+                                        NGHTTP2_INTERNAL_ERROR);
+    }
+}
+
+struct buffer *http2_stream_output(struct http2_stream *stream) {
+    return &stream->output;
+}
+
+void http2_stream_flush(struct http2_stream *stream) {
+    if (!stream->is_deferred) return;
+    stream->is_deferred = false;
+    (void)nghttp2_session_resume_data(stream->session->nghttp2, stream->id);
+}
+
+void http2_stream_finish(struct http2_stream *stream, const struct http2_field *trailers,
+                         size_t trailer_count) {
+    assert(!stream->is_finished);
+    stream->trailers = trailers;
+    stream->trailer_count = trailer_count;
+    stream->is_finished = true;
+    http2_stream_flush(stream);
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addresses as one types them, and sockets that listen on them.
+#pragma once
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+enum {
+    LISTEN_ADDRESSES_MOST = 16,
+    LISTEN_NAME_BYTES = sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof("unix://"),
+    LISTEN_MESSAGE_BYTES = 256,
+};
+
+// Where to listen, or to connect to.
+struct listen_address {
+    struct sockaddr_storage socket;
+    socklen_t socket_len;
+    bool is_any;  // of both families, where the machine has both
+    mode_t mode;  // of a Unix socket
+};
+
+// Reads `:1063`, `127.0.0.1:0`, `[::1]:1063`, `unix:///path` or `unix:///path?mode=0666`.
+// STATUS_MALFORMED with the reason in `ret_message`.
+MUST_USE enum status listen_address_parse(struct bytes text, struct listen_address *ret_address,
+                                          char ret_message[LISTEN_MESSAGE_BYTES]);
+
+// Reads a comma-separated list of 1 to LISTEN_ADDRESSES_MOST; spaces around an address are ignored.
+MUST_USE enum status listen_address_parse_list(
+    const char *text, struct listen_address ret_addresses[LISTEN_ADDRESSES_MOST], size_t *ret_count,
+    char ret_message[LISTEN_MESSAGE_BYTES]);
+
+// A socket that listens.
+struct listen_socket {
+    int fd;  // non-blocking, close-on-exec
+    bool is_tcp;
+    char name[LISTEN_NAME_BYTES];  // "[::]:1063", "unix:///run/extproc.sock": the real port
+    struct sockaddr_storage peer;  // where this machine's own clients connect to
+    socklen_t peer_len;
+    dev_t device;  // of a Unix socket, to remove no other one
+    ino_t inode;
+};
+
+// Binds and listens. A Unix socket that nobody listens on any more is replaced, its mode is set
+// before anybody can connect. STATUS_BUSY: somebody listens there; STATUS_SYSTEM; both with the
+// reason in `ret_message`, and nothing is left behind.
+MUST_USE enum status listen_socket_open(const struct listen_address *address,
+                                        struct listen_socket *ret_socket,
+                                        char ret_message[LISTEN_MESSAGE_BYTES]);
+
+// Closes it and removes its Unix socket, unless another process has put its own there since. A
+// second call does nothing.
+void listen_socket_close(struct listen_socket *socket);

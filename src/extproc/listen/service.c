@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "extproc/listen/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "extproc/listen/worker.h"
+
+enum {
+    ACCEPTS_MOST = 64,      // at once, before the drain's timers have their turn
+    ACCEPT_PAUSE_MS = 100,  // when there are no file descriptors left
+};
+
+#define ACCEPT_LOG_NS (10 * NS_PER_SECOND)
+
+struct listener {
+    struct service *service;
+    struct listen_socket socket;
+    uv_poll_t poll;
+};
+
+struct service {
+    /* immutable once started */
+    struct service_options options;
+    pthread_t thread;
+    bool has_thread;
+    bool has_loop;
+    int finished_fd;
+    struct worker *workers;
+    size_t worker_count;
+    struct listener *listeners;
+    size_t listener_count;
+
+    /* own thread only */
+    uv_loop_t loop;
+    uv_timer_t drain_timer;
+    uv_timer_t accept_timer;
+    enum { SERVING, AWAIT_DELAY, AWAIT_STREAMS, FINISHED } state;
+    size_t last_worker;
+    int64_t accept_logged_ns;
+
+    /* any thread */
+    uv_async_t wake;
+    struct metrics metrics;  // written by the own thread
+    atomic_bool is_draining;
+    atomic_bool wants_stop;
+
+    /* guarded by lock */
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    bool are_workers_up;
+};
+
+// Orders workers by load: fewest connections, then fewest streams.
+static bool is_less_loaded(const struct worker *a, const struct worker *b) {
+    size_t connections_a = worker_connections(a), connections_b = worker_connections(b);
+    if (connections_a != connections_b) return connections_a < connections_b;
+    return metrics_read(&a->metrics, METRIC_STREAMS) < metrics_read(&b->metrics, METRIC_STREAMS);
+}
+
+// Among equals the one after the last that was chosen.
+static size_t pick_worker(const struct worker *workers, size_t count, size_t last) {
+    size_t best = (last + 1) % count;
+    for (size_t i = 2; i <= count; i++) {
+        size_t other = (last + i) % count;
+        if (is_less_loaded(&workers[other], &workers[best])) best = other;
+    }
+    return best;
+}
+
+static size_t connections_of_all(const struct service *service) {
+    size_t connections = 0;
+    for (size_t i = 0; i < service->worker_count; i++) {
+        connections += worker_connections(&service->workers[i]);
+    }
+    return connections;
+}
+
+static void take_connection(struct service *service, int fd, bool is_tcp) {
+    if (connections_of_all(service) >= service->options.connections_most) {
+        metrics_add(&service->metrics, METRIC_CONNECTIONS_REFUSED, 1);
+        close(fd);
+        return;
+    }
+    service->last_worker = pick_worker(service->workers, service->worker_count,
+                                       service->last_worker);
+    if (worker_take(&service->workers[service->last_worker], fd, is_tcp) != STATUS_OK) {
+        metrics_add(&service->metrics, METRIC_ACCEPT_ERRORS, 1);
+    }
+}
+
+static void poll_listeners(struct service *service, bool is_on);
+
+static void on_accept_timer(uv_timer_t *timer) {
+    poll_listeners(timer->data, true);
+}
+
+// Without file descriptors the socket stays readable: to try again at once would spin.
+static void pause_accepting(struct service *service, const struct listener *listener, int error) {
+    metrics_add(&service->metrics, METRIC_ACCEPT_ERRORS, 1);
+    int64_t now_ns = clock_monotonic_ns();
+    if (service->accept_logged_ns == 0 || now_ns - service->accept_logged_ns > ACCEPT_LOG_NS) {
+        service->accept_logged_ns = now_ns;
+        log_error("cannot accept connections", log_text("address", listener->socket.name),
+                  log_text("reason", uv_strerror(-error)));
+    }
+    poll_listeners(service, false);
+    uv_timer_start(&service->accept_timer, on_accept_timer, ACCEPT_PAUSE_MS, 0);
+}
+
+static void accept_connections(struct listener *listener, size_t most) {
+    for (size_t i = 0; i < most; i++) {
+        int fd = accept4(listener->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            take_connection(listener->service, fd, listener->socket.is_tcp);
+            continue;
+        }
+        if (errno == EINTR || errno == ECONNABORTED) continue;
+        if (errno != EAGAIN) pause_accepting(listener->service, listener, errno);
+        return;
+    }
+}
+
+static void on_listener(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    accept_connections(poll->data, ACCEPTS_MOST);
+}
+
+static void poll_listeners(struct service *service, bool is_on) {
+    for (size_t i = 0; i < service->listener_count; i++) {
+        struct listener *listener = &service->listeners[i];
+        if (listener->socket.fd < 0) continue;
+        if (is_on) {
+            uv_poll_start(&listener->poll, UV_READABLE, on_listener);
+        } else {
+            uv_poll_stop(&listener->poll);
+        }
+    }
+}
+
+static void close_listeners(struct service *service) {
+    for (size_t i = 0; i < service->listener_count; i++) {
+        struct listener *listener = &service->listeners[i];
+        if (listener->socket.fd < 0) continue;
+        if (listener->poll.data != NULL) uv_close((uv_handle_t *)&listener->poll, NULL);
+        listen_socket_close(&listener->socket);
+    }
+}
+
+static void stop_workers(struct service *service) {
+    for (size_t i = 0; i < service->worker_count; i++) {
+        worker_stop(&service->workers[i]);
+    }
+}
+
+static void finish(struct service *service) {
+    log_info("workers end", log_number("connections_cut", (int64_t)connections_of_all(service)));
+    service->state = FINISHED;
+    close_listeners(service);
+    pthread_mutex_lock(&service->lock);
+    service->are_workers_up = false;
+    pthread_cond_broadcast(&service->answered);
+    pthread_mutex_unlock(&service->lock);
+    stop_workers(service);
+    uint64_t one = 1;
+    (void)!write(service->finished_fd, &one, sizeof(one));
+    uv_stop(&service->loop);
+}
+
+static void on_deadline(uv_timer_t *timer) {
+    finish(timer->data);
+}
+
+static uint64_t ms_of(int64_t ns) {
+    return (uint64_t)((ns + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static void on_delay_over(uv_timer_t *timer) {
+    struct service *service = timer->data;
+    log_info("drain: closing", log_number("connections", (int64_t)connections_of_all(service)),
+             log_number("deadline_ms", (int64_t)ms_of(service->options.drain_deadline_ns)));
+    service->state = AWAIT_STREAMS;
+    // Who has been let in by the kernel already is served, not reset.
+    for (size_t i = 0; i < service->listener_count; i++) {
+        accept_connections(&service->listeners[i], service->options.connections_most);
+    }
+    close_listeners(service);
+    for (size_t i = 0; i < service->worker_count; i++) {
+        worker_drain(&service->workers[i]);
+    }
+    uv_timer_start(timer, on_deadline, ms_of(service->options.drain_deadline_ns), 0);
+    uv_async_send(&service->wake);
+}
+
+static void begin_delay(struct service *service) {
+    log_info("drain: new requests are still taken",
+             log_number("for_ms", (int64_t)ms_of(service->options.drain_delay_ns)));
+    service->state = AWAIT_DELAY;
+    metrics_add(&service->metrics, METRIC_DRAINING, 1);
+    uv_timer_start(&service->drain_timer, on_delay_over, ms_of(service->options.drain_delay_ns), 0);
+}
+
+static void on_wake(uv_async_t *wake) {
+    struct service *service = wake->data;
+    if (service->state == FINISHED) return;
+    if (atomic_load_explicit(&service->wants_stop, memory_order_acquire)) {
+        finish(service);
+        return;
+    }
+    if (service->state == SERVING && service_is_draining(service)) begin_delay(service);
+    if (service->state == AWAIT_STREAMS && connections_of_all(service) == 0) finish(service);
+}
+
+// Context: a worker's thread.
+static void on_worker_news(void *context) {
+    struct service *service = context;
+    if (service_is_draining(service)) uv_async_send(&service->wake);
+    pthread_mutex_lock(&service->lock);
+    pthread_cond_broadcast(&service->answered);
+    pthread_mutex_unlock(&service->lock);
+}
+
+static void *run(void *context) {
+    struct service *service = context;
+    pthread_setname_np(pthread_self(), "accept");
+    uv_run(&service->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static void close_loop(struct service *service) {
+    uv_close((uv_handle_t *)&service->wake, NULL);
+    uv_close((uv_handle_t *)&service->drain_timer, NULL);
+    uv_close((uv_handle_t *)&service->accept_timer, NULL);
+    close_listeners(service);
+    uv_run(&service->loop, UV_RUN_DEFAULT);  // lets the closed handles go
+    uv_loop_close(&service->loop);
+}
+
+static enum status open_loop(struct service *service) {
+    if (uv_loop_init(&service->loop) != 0) return STATUS_SYSTEM;
+    if (uv_async_init(&service->loop, &service->wake, on_wake) != 0) {
+        uv_loop_close(&service->loop);
+        return STATUS_SYSTEM;
+    }
+    service->wake.data = service;
+    uv_timer_init(&service->loop, &service->drain_timer);
+    service->drain_timer.data = service;
+    uv_timer_init(&service->loop, &service->accept_timer);
+    service->accept_timer.data = service;
+    service->has_loop = true;
+    return STATUS_OK;
+}
+
+static enum status start_workers(struct service *service) {
+    const struct service_options *options = &service->options;
+    for (size_t i = 0; i < options->worker_count; i++) {
+        struct worker *worker = &service->workers[i];
+        worker->index = i;
+        worker->http2.streams_most = options->streams_most;
+        worker->grpc = (struct grpc_server){.process = options->process,
+                                            .budget = options->budget,
+                                            .is_draining = &service->is_draining};
+        worker->on_news = on_worker_news;
+        worker->context = service;
+        enum status status = worker_start(worker);
+        if (status != STATUS_OK) return status;
+        service->worker_count++;
+    }
+    service->are_workers_up = true;
+    metrics_add(&service->metrics, METRIC_WORKERS, service->worker_count);
+    return STATUS_OK;
+}
+
+static void *allocate(size_t count, size_t size) {
+    void *memory = aligned_alloc(_Alignof(struct metrics), count * size);
+    if (memory != NULL) memset(memory, 0, count * size);
+    return memory;
+}
+
+static struct service *new_service(const struct service_options *options, size_t socket_count) {
+    struct service *service = allocate(1, sizeof(*service));
+    if (service == NULL) return NULL;
+    service->options = *options;
+    service->finished_fd = -1;
+    pthread_mutex_init(&service->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&service->answered, &attributes);
+    pthread_condattr_destroy(&attributes);
+
+    service->workers = allocate(options->worker_count, sizeof(struct worker));
+    service->listeners = calloc(socket_count, sizeof(struct listener));
+    if (service->workers != NULL && service->listeners != NULL) return service;
+    service_free(service);
+    return NULL;
+}
+
+static enum status open_listeners(struct service *service) {
+    for (size_t i = 0; i < service->listener_count; i++) {
+        struct listener *listener = &service->listeners[i];
+        if (uv_poll_init(&service->loop, &listener->poll, listener->socket.fd) != 0) {
+            return STATUS_SYSTEM;
+        }
+        listener->poll.data = listener;
+    }
+    poll_listeners(service, true);
+    return STATUS_OK;
+}
+
+static enum status start_thread(struct service *service) {
+    if (pthread_create(&service->thread, NULL, run, service) != 0) return STATUS_SYSTEM;
+    service->has_thread = true;
+    return STATUS_OK;
+}
+
+enum status service_start(const struct service_options *options,
+                          const struct listen_socket *sockets, size_t socket_count,
+                          struct service **ret_service) {
+    struct service *service = new_service(options, socket_count);
+    if (service == NULL) {
+        for (size_t i = 0; i < socket_count; i++) {
+            struct listen_socket socket = sockets[i];
+            listen_socket_close(&socket);
+        }
+        return STATUS_NO_MEMORY;
+    }
+    service->listener_count = socket_count;
+    for (size_t i = 0; i < socket_count; i++) {
+        service->listeners[i].service = service;
+        service->listeners[i].socket = sockets[i];
+    }
+    service->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    enum status status = service->finished_fd >= 0 ? open_loop(service) : STATUS_SYSTEM;
+    if (status == STATUS_OK) status = start_workers(service);
+    if (status == STATUS_OK) status = open_listeners(service);
+    if (status == STATUS_OK) status = start_thread(service);
+    if (status != STATUS_OK) {
+        service_free(service);
+        return status;
+    }
+    *ret_service = service;
+    return STATUS_OK;
+}
+
+void service_drain(struct service *service) {
+    // pairs with the acquire in service_is_draining
+    atomic_store_explicit(&service->is_draining, true, memory_order_release);
+    uv_async_send(&service->wake);
+}
+
+void service_stop(struct service *service) {
+    atomic_store_explicit(&service->is_draining, true, memory_order_release);
+    // pairs with the acquire in on_wake
+    atomic_store_explicit(&service->wants_stop, true, memory_order_release);
+    uv_async_send(&service->wake);
+}
+
+int service_finished_fd(const struct service *service) {
+    return service->finished_fd;
+}
+
+bool service_is_draining(const struct service *service) {
+    return atomic_load_explicit(&service->is_draining, memory_order_acquire);
+}
+
+static bool have_all_answered(const struct service *service) {
+    for (size_t i = 0; i < service->worker_count; i++) {
+        if (!worker_has_answered(&service->workers[i])) return false;
+    }
+    return true;
+}
+
+bool service_is_alive(struct service *service, int64_t deadline_ns) {
+    struct timespec deadline = {.tv_sec = deadline_ns / NS_PER_SECOND,
+                                .tv_nsec = deadline_ns % NS_PER_SECOND};
+    pthread_mutex_lock(&service->lock);
+    for (size_t i = 0; service->are_workers_up && i < service->worker_count; i++) {
+        worker_ask(&service->workers[i]);
+    }
+    int error = 0;
+    while (service->are_workers_up && !have_all_answered(service) && error == 0) {
+        error = pthread_cond_timedwait(&service->answered, &service->lock, &deadline);
+    }
+    bool is_alive = service->are_workers_up && have_all_answered(service);
+    pthread_mutex_unlock(&service->lock);
+    return is_alive;
+}
+
+enum status service_write_metrics(const struct service *service, struct buffer *text) {
+    const struct metrics *sets[WORKERS_MOST + 2];
+    size_t count = 0;
+    struct metrics shared = {0};
+    const struct budget *budget = service->options.budget;
+    metrics_add(&shared, METRIC_PARTIAL_MESSAGE_BYTES,
+                atomic_load_explicit(&budget->used_bytes, memory_order_relaxed));
+    sets[count++] = &shared;
+    sets[count++] = &service->metrics;
+    for (size_t i = 0; i < service->worker_count; i++) {
+        sets[count++] = &service->workers[i].metrics;
+    }
+    return metrics_write(sets, count, text);
+}
+
+void service_free(struct service *service) {
+    if (service == NULL) return;
+    if (service->has_thread) {
+        service_stop(service);
+        pthread_join(service->thread, NULL);
+    } else {
+        stop_workers(service);
+    }
+    if (service->has_loop) close_loop(service);
+    close_listeners(service);
+    if (service->finished_fd >= 0) close(service->finished_fd);
+    pthread_cond_destroy(&service->answered);
+    pthread_mutex_destroy(&service->lock);
+    free(service->listeners);
+    free(service->workers);
+    free(service);
+}

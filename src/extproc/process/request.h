@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request is and which model it asks for.
+#pragma once
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "extproc/process/refusal.h"
+
+// Whether the request's body names a model: a POST to one of OpenAI's paths, whatever the query.
+bool request_has_model(struct bytes method, struct bytes path);
+
+// A longer name would not fit well into Envoy's limit for all headers (60 KiB).
+enum { REQUEST_MODEL_MOST_BYTES = 1024 };
+
+// Reads the top-level "model" of a JSON body. `body` is followed by JSON_PADDING bytes that may be
+// overwritten, as may be the body itself; the model points into it. False: refused, and why.
+MUST_USE bool request_read_model(uint8_t *body, size_t body_bytes, struct arena *arena,
+                                 struct bytes *ret_model, struct refusal *ret_refusal);
