@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the settings, starts the profiling endpoint and the external processor, waits for a signal,
+// drains, exits. 0: ended as asked; 1: could not start; 2: a bad setting.
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "extproc/extproc.h"
+#include "pprof/pprof.h"
+
+#ifndef EXTPROC_VERSION
+#define EXTPROC_VERSION "dev"
+#endif
+
+enum { EXIT_BAD_SETTING = 2 };
+
+struct values {
+    struct extproc_options extproc;
+    const char *pprof_address;
+    int64_t pprof_cpu_windows, pprof_block_rate_ns, pprof_mutex_fraction;
+    int64_t pprof_heap_rate_bytes;  // checked here, used by the allocator long before
+    int64_t log_level, log_format;
+    bool is_pprof_disabled;
+    bool wants_help, wants_markdown, wants_version;
+};
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+
+static const struct setting table[] = {
+    {.flag = "--listen",
+     .environment = "EXTPROC_LISTEN",
+     .kind = SETTING_TEXT,
+     .offset = offsetof(struct values, extproc.listen),
+     .fallback = ":1063",
+     .help = "Where Envoy connects: `:1063`, `127.0.0.1:0`, `unix:///path`, several by commas"},
+    {.flag = "--admin-address",
+     .environment = "EXTPROC_ADMIN_ADDRESS",
+     .kind = SETTING_TEXT,
+     .offset = offsetof(struct values, extproc.admin_address),
+     .fallback = ":1064",
+     .help = "Where /health and /metrics are served; empty: nowhere"},
+    {.flag = "--workers",
+     .environment = "EXTPROC_WORKERS",
+     .kind = SETTING_COUNT,
+     .offset = offsetof(struct values, extproc.worker_count),
+     .fallback = "0",
+     .least = 0,
+     .most = EXTPROC_WORKERS_MOST,
+     .help = "Worker loops; 0: as many as the CPUs that the cgroup allows"},
+    {.flag = "--body-limit",
+     .environment = "EXTPROC_BODY_LIMIT",
+     .kind = SETTING_BYTES,
+     .offset = offsetof(struct values, extproc.body_limit_bytes),
+     .fallback = "50Mi",
+     .least = 1 << 10,
+     .most = INT64_C(1) << 30,
+     .help = "The largest request body that is read; past it the client gets a 413"},
+    {.flag = "--total-body-limit",
+     .environment = "EXTPROC_TOTAL_BODY_LIMIT",
+     .kind = SETTING_BYTES,
+     .offset = offsetof(struct values, extproc.total_body_limit_bytes),
+     .fallback = "1Gi",
+     .least = 0,
+     .most = INT64_C(1) << 40,
+     .help = "All bodies in flight together; 0: no limit"},
+    {.flag = "--connections",
+     .environment = "EXTPROC_CONNECTIONS",
+     .kind = SETTING_COUNT,
+     .offset = offsetof(struct values, extproc.connections_most),
+     .fallback = "4096",
+     .least = 1,
+     .most = 1 << 20,
+     .help = "gRPC connections at once"},
+    {.flag = "--streams",
+     .environment = "EXTPROC_STREAMS",
+     .kind = SETTING_COUNT,
+     .offset = offsetof(struct values, extproc.streams_most),
+     .fallback = "4096",
+     .least = 1024,
+     .most = 1 << 20,
+     .help = "Streams at once on one connection (fewer would turn Envoy's bursts into errors)"},
+    {.flag = "--drain-delay",
+     .environment = "EXTPROC_DRAIN_DELAY",
+     .kind = SETTING_DURATION,
+     .offset = offsetof(struct values, extproc.drain_delay_ns),
+     .fallback = "5s",
+     .least = 0,
+     .most = 3600 * NS_PER_SECOND,
+     .help = "After SIGTERM: how long new requests are still taken while /health fails"},
+    {.flag = "--drain-deadline",
+     .environment = "EXTPROC_DRAIN_DEADLINE",
+     .kind = SETTING_DURATION,
+     .offset = offsetof(struct values, extproc.drain_deadline_ns),
+     .fallback = "30s",
+     .least = 0,
+     .most = 3600 * NS_PER_SECOND,
+     .help = "After the delay: how long streams in flight may take to finish"},
+    {.flag = "--log-level",
+     .environment = "EXTPROC_LOG_LEVEL",
+     .kind = SETTING_CHOICE,
+     .offset = offsetof(struct values, log_level),
+     .fallback = "info",
+     .choices = log_levels,
+     .help = "Lines below this level are left out"},
+    {.flag = "--log-format",
+     .environment = "EXTPROC_LOG_FORMAT",
+     .kind = SETTING_CHOICE,
+     .offset = offsetof(struct values, log_format),
+     .fallback = "logfmt",
+     .choices = log_formats,
+     .help = "The form of a line on standard error"},
+    {.flag = "--pprof-address",
+     .environment = "PPROF_ADDRESS",
+     .kind = SETTING_TEXT,
+     .offset = offsetof(struct values, pprof_address),
+     .fallback = "localhost:6060",
+     .help = "Where /debug/pprof/ is served; `:6060` is every address"},
+    {.flag = "--pprof-cpu-windows",
+     .environment = "PPROF_CPU_WINDOWS",
+     .kind = SETTING_COUNT,
+     .offset = offsetof(struct values, pprof_cpu_windows),
+     .fallback = "4",
+     .least = 1,
+     .most = 64,
+     .help = "CPU profiles at the same time; 1 is exactly Go"},
+    {.flag = "--pprof-block-rate",
+     .environment = "PPROF_BLOCK_RATE",
+     .kind = SETTING_COUNT,
+     .offset = offsetof(struct values, pprof_block_rate_ns),
+     .fallback = "10000",
+     .least = 0,
+     .most = NS_PER_SECOND,
+     .help = "Nanoseconds; waits shorter than this are sampled for the block profile; 0: none"},
+    {.flag = "--pprof-mutex-fraction",
+     .environment = "PPROF_MUTEX_FRACTION",
+     .kind = SETTING_COUNT,
+     .offset = offsetof(struct values, pprof_mutex_fraction),
+     .fallback = "10",
+     .least = 0,
+     .most = 1 << 20,
+     .help = "One of so many contentions is recorded for the mutex profile; 0: none"},
+    {.environment = "PPROF_HEAP_RATE",
+     .kind = SETTING_COUNT,
+     .offset = offsetof(struct values, pprof_heap_rate_bytes),
+     .fallback = "524288",
+     .least = 0,
+     .most = INT64_C(1) << 40,
+     .help = "One allocation is sampled for so many bytes on average; 0: none. Read before main"},
+    {.environment = "DISABLE_PPROF",
+     .kind = SETTING_PRESENCE,
+     .offset = offsetof(struct values, is_pprof_disabled),
+     .help = "Set to anything, also to `false` or nothing: no pprof port, thread or sampling"},
+    {.flag = "--help",
+     .kind = SETTING_PRESENCE,
+     .offset = offsetof(struct values, wants_help),
+     .help = "Print this and exit"},
+    {.flag = "--help-markdown",
+     .kind = SETTING_PRESENCE,
+     .offset = offsetof(struct values, wants_markdown),
+     .help = "Print the settings as the README has them and exit"},
+    {.flag = "--version",
+     .kind = SETTING_PRESENCE,
+     .offset = offsetof(struct values, wants_version),
+     .help = "Print the version and exit"},
+};
+
+static bool print_what_was_asked(const struct values *values) {
+    if (values->wants_help) {
+        printf("extproc: an external processor for Envoy, with a profiling endpoint\n\n"
+               "Settings (a flag beats its environment variable):\n");
+        settings_print_help(table, COUNT_OF(table), stdout);
+        return true;
+    }
+    if (values->wants_markdown) {
+        settings_print_markdown(table, COUNT_OF(table), stdout);
+        return true;
+    }
+    if (values->wants_version) printf("extproc %s\n", EXTPROC_VERSION);
+    return values->wants_version;
+}
+
+// A pprof that cannot start is an error line and a metric; the processor does its work without it.
+// Only an address that is none is refused, like every bad setting.
+static enum status start_pprof(const struct values *values) {
+    if (pprof_is_disabled()) {
+        log_info("pprof is disabled", log_text("by", "DISABLE_PPROF"));
+        return STATUS_OK;
+    }
+    const struct pprof_options options = {.address = values->pprof_address,
+                                          .cpu_windows = (uint32_t)values->pprof_cpu_windows,
+                                          .block_rate_ns = values->pprof_block_rate_ns,
+                                          .mutex_fraction = values->pprof_mutex_fraction};
+    char message[PPROF_MESSAGE_BYTES];
+    int result = pprof_start(&options, message);
+    if (result != 0) {
+        log_error("pprof is not served", log_text("setting", "PPROF_ADDRESS"),
+                  log_text("reason", message));
+        return result == -EINVAL ? STATUS_MALFORMED : STATUS_OK;
+    }
+    struct pprof_statistics statistics;
+    pprof_read_statistics(&statistics);
+    for (size_t i = 0; i < statistics.address_count; i++) {
+        log_info("listening", log_text("service", "pprof"),
+                 log_text("address", statistics.addresses[i]));
+    }
+    return STATUS_OK;
+}
+
+static void write_pprof_metrics(struct buffer *text, void *context) {
+    (void)context;
+    struct pprof_statistics statistics;
+    pprof_read_statistics(&statistics);
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } rows[] = {
+        {"pprof_up", "gauge", "1 if the profiling endpoint is served", statistics.is_serving},
+        {"pprof_requests_total", "counter", "Requests to the profiling endpoint",
+         statistics.requests},
+        {"pprof_cpu_ticks_total", "counter", "CPU sampling periods recorded",
+         statistics.ticks_recorded},
+        {"pprof_cpu_ticks_dropped_total", "counter", "CPU sampling periods lost",
+         statistics.ticks_dropped},
+        {"pprof_threads_unsampled_total", "counter", "Threads that got no CPU timer",
+         statistics.threads_unsampled},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        enum status status = buffer_append_format(
+            text, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", rows[i].name, rows[i].help, rows[i].name,
+            rows[i].type, rows[i].name, (unsigned long long)rows[i].value);
+        if (status != STATUS_OK) return;
+    }
+}
+
+// The first signal begins to drain, the second ends it.
+static void wait_until_finished(struct extproc *extproc, int signals) {
+    struct pollfd watched[] = {
+        {.fd = signals, .events = POLLIN},
+        {.fd = extproc_finished_fd(extproc), .events = POLLIN},
+    };
+    bool is_draining = false;
+    while (watched[1].revents == 0) {
+        if (poll(watched, COUNT_OF(watched), -1) < 0) continue;  // EINTR: a tick
+        struct signalfd_siginfo info;
+        if ((watched[0].revents & POLLIN) == 0) continue;
+        if (read(signals, &info, sizeof info) != sizeof info) continue;
+        log_info("signal received", log_number("signal", info.ssi_signo));
+        if (is_draining) {
+            extproc_stop(extproc);
+        } else {
+            extproc_drain(extproc);
+        }
+        is_draining = true;
+    }
+}
+
+// An address that is none shows only when it is used.
+static int exit_code(enum status status) {
+    if (status == STATUS_OK) return EXIT_SUCCESS;
+    bool is_setting = status == STATUS_MALFORMED || status == STATUS_OUT_OF_RANGE;
+    return is_setting ? EXIT_BAD_SETTING : EXIT_FAILURE;
+}
+
+static int run(struct values *values) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);  // before there are threads: they inherit it
+    signal(SIGPIPE, SIG_IGN);
+    int signals = signalfd(-1, &set, SFD_CLOEXEC);
+    if (signals < 0) {
+        log_error("no signalfd");
+        return EXIT_FAILURE;
+    }
+    enum status status = start_pprof(values);
+    if (status != STATUS_OK) return exit_code(status);
+    values->extproc.write_metrics = write_pprof_metrics;
+    struct extproc *extproc;
+    char message[EXTPROC_MESSAGE_BYTES];
+    status = extproc_start(&values->extproc, &extproc, message);
+    if (status == STATUS_OK) {
+        wait_until_finished(extproc, signals);
+        extproc_free(extproc);
+    } else {
+        log_error("cannot start", log_text("reason", message));
+    }
+    pprof_stop();
+    close(signals);
+    return exit_code(status);
+}
+
+int main(int argc, char **argv) {
+    struct values values = {0};
+    char message[SETTINGS_MESSAGE_BYTES];
+    enum status status = settings_read(table, COUNT_OF(table), argc, argv, &values, message);
+    if (status != STATUS_OK) {
+        fprintf(stderr, "extproc: %s\n", message);
+        return EXIT_BAD_SETTING;
+    }
+    if (print_what_was_asked(&values)) return EXIT_SUCCESS;
+    log_init((enum log_level)values.log_level, (enum log_format)values.log_format);
+    return run(&values);
+}
