@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// The suites in units/, by helm-unittest: one subtest each.
+func TestUnits(t *testing.T) {
+	suites, _ := filepath.Glob("units/*_test.yaml")
+	if len(suites) == 0 {
+		t.Fatal("there is no units/*_test.yaml")
+	}
+	for _, suite := range suites {
+		t.Run(filepath.Base(suite), func(t *testing.T) {
+			t.Parallel()
+			output, err := run(t, "", tool(t, "helm-unittest"), "--strict", "-f", "../../tests/chart/"+suite, chartFolder)
+			if err != nil {
+				t.Errorf("%v\n%s", err, output)
+			}
+		})
+	}
+}
+
+// (Not in any case: seccompProfile has these letters, too.)
+var aboutPprof = regexp.MustCompile(`pprof|Pprof|PPROF|6060`)
+
+// mentions returns the texts and numbers in a document that speak of pprof or its port.
+func mentions(node any) []string {
+	var all []string
+	switch node := node.(type) {
+	case map[string]any:
+		for key, value := range node {
+			all = append(all, mentions(key)...)
+			all = append(all, mentions(value)...)
+		}
+	case []any:
+		for _, value := range node {
+			all = append(all, mentions(value)...)
+		}
+	default:
+		if text := fmt.Sprint(node); aboutPprof.MatchString(text) {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// With DISABLE_PPROF among the variables nothing speaks of pprof any more, but for that variable: whatever else the
+// values say.
+func TestDisabledMeansAbsent(t *testing.T) {
+	others := map[string]map[string]any{
+		"nothing else": {},
+		"peers":        nested("networkPolicy.peers.pprof", []any{map[string]any{"namespace": "monitoring"}}),
+		"loopback":     nested("extProc.pprof.expose", "loopback"),
+		"strict":       nested("networkPolicy.mode", "strict"),
+		"no policy":    nested("networkPolicy.enabled", false),
+	}
+	for name, values := range others {
+		for _, helm := range helms {
+			t.Run(name+"/"+helm, func(t *testing.T) {
+				t.Parallel()
+				text, err := yaml.Marshal(values)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rendering := mustTemplate(t, helm, string(text), "--set=extProc.extraEnvVars[0].name=DISABLE_PPROF",
+					"--set=extProc.extraEnvVars[0].value=true")
+				for _, document := range documents(t, rendering) {
+					for _, text := range mentions(document) {
+						if text != "DISABLE_PPROF" {
+							t.Errorf("%v: %s", document["kind"], text)
+						}
+					}
+				}
+			})
+		}
+	}
+	// Where it is not disabled, this way of looking finds it.
+	var found []string
+	for _, document := range documents(t, mustTemplate(t, "helm4", "{}")) {
+		found = append(found, mentions(document)...)
+	}
+	if len(found) < 5 {
+		t.Errorf("in the default rendering: only %v", found)
+	}
+}
+
+// helm-unittest has a Helm 3 inside; Helm 4 prints the notes, too. (Helm 3 itself would ask a cluster first.)
+func TestHelm4PrintsTheNotes(t *testing.T) {
+	output, err := run(t, "", tool(t, "helm4"), "install", release, chartFolder, "--dry-run=client", "--namespace", "llm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(output, "kubectl -n llm port-forward deployment/envoy-ai-gateway-extproc 6060:6060") {
+		t.Errorf("no such notes:\n%s", output)
+	}
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The index page, and which profiles there are.
+
+package contract
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// profileNames are Go's. Those not served yet answer as unknown profiles do and are not in the index: serving one
+// means to flip its row.
+var profileNames = []struct {
+	name   string
+	served bool
+}{
+	{"allocs", true},
+	{"block", true},
+	{"cmdline", true},
+	{"goroutine", true},
+	{"heap", true},
+	{"mutex", true},
+	{"profile", true},
+	{"symbol", true},
+	{"threadcreate", true},
+}
+
+func served(name string) bool {
+	return slices.ContainsFunc(profileNames, func(p struct {
+		name   string
+		served bool
+	}) bool {
+		return p.name == name && p.served
+	})
+}
+
+type indexRow struct{ count, href, name string }
+
+var (
+	indexRowPattern   = regexp.MustCompile(`<tr><td>(\d+)</td><td><a href='([^']*)'>([^<]*)</a></td></tr>`)
+	descriptionsOf    = regexp.MustCompile(`<li><div class=profile-name>([^<]*): </div> ([^<]*)</li>`)
+	fullDumpLink      = `<a href="goroutine?debug=2">full goroutine stack dump</a>`
+	countsThingsOfGos = []string{"cmdline", "profile", "symbol", "trace"} // and says 0
+)
+
+// readIndex checks what is fixed about the page.
+func readIndex(t *testing.T, a *answer) (rows []indexRow) {
+	t.Helper()
+	page := string(a.body)
+	for _, m := range indexRowPattern.FindAllStringSubmatch(page, -1) {
+		rows = append(rows, indexRow{m[1], m[2], m[3]})
+	}
+	if len(rows) == 0 || strings.Count(page, "<a href='") != len(rows) {
+		t.Fatalf("rows of another form:\n%s", page)
+	}
+	var described []string
+	for _, m := range descriptionsOf.FindAllStringSubmatch(page, -1) {
+		described = append(described, m[1])
+		if len(m[2]) < 10 {
+			t.Errorf("%s is not described: %q", m[1], m[2])
+		}
+	}
+	var names []string
+	for _, r := range rows {
+		names = append(names, r.name)
+		if r.href != r.name+"?debug=1" {
+			t.Errorf("%s links to %s", r.name, r.href)
+		}
+		if slices.Contains(countsThingsOfGos, r.name) && r.count != "0" {
+			t.Errorf("%s counts %s", r.name, r.count)
+		}
+	}
+	if !slices.IsSorted(names) || !slices.Equal(names, described) {
+		t.Errorf("listed %q, described %q; want both sorted and the same", names, described)
+	}
+	if strings.Contains(page, fullDumpLink) != slices.Contains(names, "goroutine") {
+		t.Errorf("the dump of goroutines is linked: %v; rows: %q", strings.Contains(page, fullDumpLink), names)
+	}
+	return rows
+}
+
+func TestIndexListsWhatIsServed(t *testing.T) {
+	ours, golang := both(t)
+	names := func(rows []indexRow) (names []string) {
+		for _, r := range rows {
+			names = append(names, r.name)
+		}
+		return names
+	}
+	var all, want []string
+	for _, p := range profileNames {
+		all = append(all, p.name)
+		if p.served {
+			want = append(want, p.name)
+		}
+	}
+	if got := names(readIndex(t, ask(t, ours.pprofAddress, get("/debug/pprof/")))); !slices.Equal(got, want) {
+		t.Errorf("ours lists %q, want %q", got, want)
+	}
+	goNames := names(readIndex(t, ask(t, golang.pprofAddress, get("/debug/pprof/"))))
+	onlyGos := []string{"trace", "goroutineleak"} // the second since Go 1.27
+	if got := slices.DeleteFunc(goNames, func(name string) bool { return slices.Contains(onlyGos, name) }); !slices.Equal(got, all) {
+		t.Errorf("Go lists %q, want %q", got, all)
+	}
+}
+
+func TestIndexAnswersAsGos(t *testing.T) {
+	ours, golang := both(t)
+	for name, text := range map[string]string{
+		"plain":        get("/debug/pprof/"),
+		"query":        get("/debug/pprof/?debug=1&seconds=x;%zz"),
+		"empty query":  get("/debug/pprof/?"),
+		"HEAD":         request("HEAD", "/debug/pprof/"),
+		"POST":         withBody("POST", "/debug/pprof/", form, "x=1"),
+		"DELETE":       request("DELETE", "/debug/pprof/"),
+		"HTTP/1.0":     "GET /debug/pprof/ HTTP/1.0\r\n\r\n",
+		"asks gzip":    get("/debug/pprof/", "Accept-Encoding: gzip"),
+		"asks to join": get("/debug/pprof/", "Connection: close"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			found, a := compare(t, ours, golang, text)
+			judge(t, name, withoutBody(found), libraryDifferences, nil, text)
+			if methodOf(text) != "HEAD" {
+				readIndex(t, a)
+				checkFraming(t, a)
+			}
+		})
+	}
+}
+
+// Every link of the page leads somewhere, but for the one that would take 30 seconds: that is begun and left.
+func TestIndexLinksAreAlive(t *testing.T) {
+	for _, p := range pair(both(t)) {
+		for _, r := range readIndex(t, ask(t, p.pprofAddress, get("/debug/pprof/"))) {
+			c := dial(t, p.pprofAddress).send(get("/debug/pprof/" + r.href))
+			if r.name == "profile" || r.name == "trace" {
+				c.halfClose()
+			}
+			if a := c.read("GET"); a.status != 200 {
+				t.Errorf("%s: %s: %v", p.name, r.href, a)
+			}
+		}
+	}
+}
+
+// What is not served yet answers as a name that Go does not know, whatever the parameters.
+func TestUnservedProfilesAreUnknown(t *testing.T) {
+	ours, golang := both(t)
+	unknown := ask(t, golang.pprofAddress, get("/debug/pprof/nosuch"))
+	for _, p := range profileNames {
+		for _, query := range []string{"", "?debug=1", "?seconds=1", "?seconds=x", "?debug=1&seconds=1"} {
+			if p.served {
+				continue
+			}
+			target := "/debug/pprof/" + p.name + query
+			judge(t, p.name, compareAnswers(ask(t, ours.pprofAddress, get(target)), unknown, same, same), nil, nil, target)
+		}
+	}
+}
+
+// A C program has no execution trace: an error of the form that tools show, at once, and no invented file.
+func TestTraceIsAnHonestError(t *testing.T) {
+	ours, golang := both(t)
+	unknown := ask(t, golang.pprofAddress, get("/debug/pprof/nosuch"))
+	for _, target := range []string{"/debug/pprof/trace", "/debug/pprof/trace?seconds=1", "/debug/pprof/trace?debug=1"} {
+		a := ask(t, ours.pprofAddress, get(target))
+		if a.status < 400 || a.status == 404 && string(a.body) == string(unknown.body) ||
+			!matches(`[^\n]*trace[^\n]*\n`, string(a.body)) {
+			t.Errorf("%s: want an error of one line about traces: %v", target, a)
+		}
+		for _, name := range headerNames(a, unknown) {
+			if name != "Date" && name != "Content-Length" && a.value(name) != unknown.value(name) {
+				t.Errorf("%s: %s: %q, want %q", target, name, a.value(name), unknown.value(name))
+			}
+		}
+		checkFraming(t, a)
+	}
+	if a := ask(t, ours.pprofAddress, request("HEAD", "/debug/pprof/trace")); a.status < 400 || fmt.Sprint(a.values("X-Go-Pprof")) != "[1]" {
+		t.Errorf("HEAD: %v", a)
+	}
+}

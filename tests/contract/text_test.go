@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The text forms (debug=1, debug=2): a grammar that Go's and ours both obey, and sums that must agree.
+
+package contract
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const heapHead = `heap profile: (\d+): (\d+) \[(\d+): (\d+)\] @ heap/2048`
+const heapRecord = `(\d+): (\d+) \[(\d+): (\d+)\] @( 0x[0-9a-f]+)+`
+const countRecord = `(\d+) @( 0x[0-9a-f]+)*`
+const waitRecord = `(\d+) (\d+) @( 0x[0-9a-f]+)+`
+
+// One row for each profile: its first lines and its records. Values are those of a program started with oftenSampled.
+var textRows = map[string]struct {
+	head, record string
+	ascending    bool // order of the records by the value `by`
+	by           int
+}{
+	"heap":         {heapHead, heapRecord, true, 2},
+	"allocs":       {heapHead, heapRecord, true, 2},
+	"block":        {`--- contention:\ncycles/second=\d+`, waitRecord, false, 1},
+	"mutex":        {`--- mutex:\ncycles/second=\d+\nsampling period=\d+`, waitRecord, false, 1},
+	"goroutine":    {`goroutine profile: total (\d+)`, countRecord, false, 1},
+	"threadcreate": {`threadcreate profile: total (\d+)`, countRecord, false, 1},
+}
+
+// What may stand between records. A frame that has no name has its address only.
+var otherLines = regexp.MustCompile(`^(#\t0x[0-9a-f]+(\t+\S[^\t]*\+0x[0-9a-f]+\t+[^\t]*:\d+)?|# labels: \{.*\}|# .*|#)?$`)
+
+func TestTextFormsAreGos(t *testing.T) {
+	t.Parallel()
+	for _, p := range pair(both(t, oftenSampled)) {
+		stop := load(t, p)
+		for deadline := time.Now().Add(hangs); len(takeSnapshot(t, p, "allocs").Sample) < 5 && time.Now().Before(deadline); {
+		}
+		stop()
+		for _, name := range snapshotNames() {
+			t.Run(p.name+" "+name, func(t *testing.T) {
+				checkText(t, name, string(ask(t, p.pprofAddress, get("/debug/pprof/"+name+"?debug=1")).body))
+			})
+		}
+	}
+}
+
+func checkText(t *testing.T, name, text string) {
+	row := textRows[name]
+	head := regexp.MustCompile(`^` + row.head + `\n`).FindStringSubmatch(text)
+	if head == nil {
+		t.Fatalf("want %s at the start of\n%.300s", row.head, text)
+	}
+	record := regexp.MustCompile(`^` + row.record + `$`)
+	sums := make([]int64, 5)
+	var order []int64
+	for line := range strings.Lines(text[len(head[0]):]) {
+		line = strings.TrimSuffix(line, "\n")
+		m := record.FindStringSubmatch(line)
+		if m == nil {
+			if !otherLines.MatchString(line) {
+				t.Errorf("neither a record nor what may follow one: %q", line)
+			}
+			continue
+		}
+		for i := 1; i < len(m) && i < len(sums); i++ {
+			value, _ := strconv.ParseInt(m[i], 10, 64)
+			sums[i] += value
+			if i == row.by {
+				order = append(order, value)
+			}
+		}
+	}
+	if !row.ascending {
+		slices.Reverse(order)
+	}
+	if !slices.IsSorted(order) {
+		t.Errorf("not in order: %d", order)
+	}
+	for i := 1; i < len(head); i++ {
+		if total, _ := strconv.ParseInt(head[i], 10, 64); total != sums[i] && !(i == 4 && total == sums[i]+1) { // Go avoids equal totals
+			t.Errorf("value %d: the first line says %d, the records sum up to %d", i, total, sums[i])
+		}
+	}
+}
+
+var dumpHead = regexp.MustCompile(`(?m)^goroutine (\d+) \[[^\]\n]+\]:$`)
+
+// A dump: the one that answers first, as running; calls and places in pairs; who created it last.
+func TestDumpIsGos(t *testing.T) {
+	lines := regexp.MustCompile(`^(goroutine \d+ (gp=\S+ )?\[[^\]]+\]:|\S.*\([^()]*\)|created by \S.*|\t[^\t]*:\d+( \+(0x)?[0-9a-f]+)?|# .*|)$`)
+	for _, p := range pair(both(t)) {
+		text := string(ask(t, p.pprofAddress, get("/debug/pprof/goroutine?debug=2")).body)
+		blocks := strings.Split(strings.TrimSuffix(text, "\n"), "\n\n")
+		for i, block := range blocks {
+			rows := strings.Split(block, "\n")
+			for len(rows) > 0 && strings.HasPrefix(rows[0], "# ") {
+				rows = rows[1:]
+			}
+			if len(rows) < 3 || !dumpHead.MatchString(rows[0]) || i == 0 && !strings.HasSuffix(rows[0], " [running]:") {
+				t.Errorf("%s: block %d:\n%s", p.name, i, block)
+				continue
+			}
+			for j, line := range rows[1:] {
+				if isPlace := strings.HasPrefix(line, "\t"); isPlace != (j%2 == 1) || !lines.MatchString(line) {
+					t.Errorf("%s: line %q in\n%s", p.name, line, block)
+				}
+			}
+		}
+	}
+}
+
+// Go's tool reads each text, names its addresses by POST to symbol and says nothing that it does not say of Go's.
+func TestToolReadsSnapshots(t *testing.T) {
+	t.Parallel()
+	ours, golang := both(t, oftenSampled)
+	for _, p := range pair(ours, golang) {
+		load(t, p)
+	}
+	for _, name := range snapshotNames() {
+		for _, query := range []string{"", "?debug=1", "?seconds=1"} {
+			t.Run(name+query, func(t *testing.T) {
+				t.Parallel()
+				var complaints, kinds []string
+				for _, p := range pair(ours, golang) {
+					out, stderr := runPprof(t, "-top", fmt.Sprintf("http://%s/debug/pprof/%s%s", p.pprofAddress, name, query))
+					complaints = append(complaints, quiet(p, stderr))
+					kinds = append(kinds, regexp.MustCompile(`(?m)^Type: .*`).FindString(out))
+				}
+				if complaints[0] != complaints[1] || kinds[0] != kinds[1] {
+					t.Errorf("\n  ours: %s %s\n  go:   %s %s", kinds[0], complaints[0], kinds[1], complaints[1])
+				}
+			})
+		}
+	}
+}

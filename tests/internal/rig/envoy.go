@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rig
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Envoy is a running Envoy with the configuration of tests/run/envoy.yaml.in.
+type Envoy struct {
+	*Program
+	URL       string // http://127.0.0.1:PORT
+	admin     string
+	accessLog string
+}
+
+// EnvoyOptions says who stands around Envoy. BufferLimit 0 is the product's 50 MiB, Workers 0 is 2.
+type EnvoyOptions struct {
+	Extproc, BackendA, BackendB string
+	BufferLimit, Workers        int
+}
+
+// StartEnvoy starts the real Envoy and waits until it listens.
+func StartEnvoy(t testing.TB, options EnvoyOptions) *Envoy {
+	t.Helper()
+	program, err := envoyProgram()
+	if err != nil {
+		t.Fatalf("Envoy could not be fetched (%v):\n%s", err, program)
+	}
+	if options.BufferLimit == 0 {
+		options.BufferLimit = 50 << 20
+	}
+	if options.Workers == 0 {
+		options.Workers = 2
+	}
+	folder := t.TempDir()
+	config, adminFile := filepath.Join(folder, "envoy.yaml"), filepath.Join(folder, "admin")
+	accessLog := filepath.Join(folder, "access.log")
+	template, err := os.ReadFile(filepath.Join(Root(), "tests", "run", "envoy.yaml.in"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled := strings.NewReplacer(
+		"@ENVOY_PORT@", "0", "@BUFFER_LIMIT@", strconv.Itoa(options.BufferLimit),
+		"@ACCESS_LOG@", accessLog, "@EXTPROC@", endpoint(t, options.Extproc),
+		"@BACKEND_A@", endpoint(t, options.BackendA), "@BACKEND_B@", endpoint(t, options.BackendB),
+	).Replace(string(template))
+	if err := os.WriteFile(config, []byte(filled), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := &Envoy{accessLog: accessLog, Program: Start(t, "envoy", program, []string{
+		"--config-path", config, "--admin-address-path", adminFile,
+		"--concurrency", strconv.Itoa(options.Workers), "--disable-hot-restart",
+		"--log-level", "warning", "--file-flush-interval-msec", "10",
+	}, nil)}
+	Eventually(t, func() string {
+		if e.HasEnded() {
+			t.Fatal("Envoy ended at its start")
+		}
+		address, _ := os.ReadFile(adminFile)
+		e.admin = string(address)
+		e.URL = e.listener()
+		if e.URL == "" {
+			return "Envoy listens"
+		}
+		return ""
+	})
+	return e
+}
+
+// endpoint writes an address of ours (127.0.0.1:PORT or unix:///PATH) as Envoy's configuration does.
+func endpoint(t testing.TB, address string) string {
+	t.Helper()
+	if path, is := strings.CutPrefix(address, "unix://"); is {
+		return fmt.Sprintf("pipe: { path: %q }", path)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("socket_address: { address: %q, port_value: %s }", host, port)
+}
+
+func (e *Envoy) listener() string {
+	response, err := http.Get("http://" + e.admin + "/listeners?format=json")
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	var list struct {
+		Listeners []struct {
+			Address struct {
+				Socket struct {
+					Port int `json:"port_value"`
+				} `json:"socket_address"`
+			} `json:"local_address"`
+		} `json:"listener_statuses"`
+	}
+	if json.NewDecoder(response.Body).Decode(&list) != nil || len(list.Listeners) == 0 {
+		return ""
+	}
+	if port := list.Listeners[0].Address.Socket.Port; port != 0 {
+		return fmt.Sprintf("http://127.0.0.1:%d", port)
+	}
+	return ""
+}
+
+// Stat reads a counter or gauge of Envoy; 0 if there is none of that name.
+func (e *Envoy) Stat(name string) int {
+	e.t.Helper()
+	response, err := http.Get("http://" + e.admin + "/stats?filter=^" + name + "$")
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	_, value, _ := strings.Cut(strings.TrimSpace(string(text)), ": ")
+	number, _ := strconv.Atoi(value)
+	return number
+}
+
+// Access waits for the access log's line about the request with this x-test-id.
+func (e *Envoy) Access(id string) map[string]string {
+	e.t.Helper()
+	var found map[string]string
+	Eventually(e.t, func() string {
+		text, _ := os.ReadFile(e.accessLog)
+		for line := range strings.Lines(string(text)) {
+			if strings.HasSuffix(line, " id="+id+"\n") {
+				found = Fields(line)
+				return ""
+			}
+		}
+		return "an access log line with id=" + id
+	})
+	return found
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// The external processor as main.c uses it.
+#include "extproc/extproc.c"
+
+#include <poll.h>
+
+static struct extproc_options options;
+static struct extproc *extproc;
+static char message[EXTPROC_MESSAGE_BYTES];
+
+static void extra_metrics(struct buffer *text, void *context) {
+    assert_int_equal(buffer_append_text(text, context), STATUS_OK);
+}
+
+static int setup(void **state) {
+    (void)state;
+    options = EXTPROC_OPTIONS_DEFAULT;
+    options.listen = "127.0.0.1:0";
+    options.admin_address = "127.0.0.1:0";
+    options.worker_count = 2;
+    options.write_metrics = extra_metrics;
+    options.write_metrics_context = (void *)"extra 1\n";
+    message[0] = '\0';
+    extproc = NULL;
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    extproc_free(extproc);
+    return 0;
+}
+
+static bool is_finished(int timeout_ms) {
+    struct pollfd finished = {.fd = extproc_finished_fd(extproc), .events = POLLIN};
+    return poll(&finished, 1, timeout_ms) == 1;
+}
+
+static void test_extproc__is_healthy_until_it_drains(void **state) {
+    (void)state;
+    char reason[ADMIN_REASON_BYTES] = "";
+    options.listen = "127.0.0.1:0,127.0.0.1:0";
+    options.drain_delay_ns = 3600 * NS_PER_SECOND;
+    assert_int_equal(extproc_start(&options, &extproc, message), STATUS_OK);
+    assert_non_null(extproc_address(extproc, 0));
+    assert_non_null(extproc_address(extproc, 1));
+    assert_null(extproc_address(extproc, 2));
+    assert_string_not_equal(extproc_address(extproc, 0), extproc_address(extproc, 1));
+    assert_int_equal(strncmp(extproc_admin_address(extproc), "127.0.0.1:", 10), 0);
+    assert_true(is_healthy(extproc, reason));
+    extproc_drain(extproc);
+    assert_false(is_healthy(extproc, reason));
+    assert_string_equal(reason, "The processor is draining.");
+    assert_false(is_finished(0));
+    extproc_stop(extproc);
+    assert_true(is_finished(20000));
+}
+
+static void test_extproc__adds_the_callers_metrics(void **state) {
+    (void)state;
+    assert_int_equal(extproc_start(&options, &extproc, message), STATUS_OK);
+    struct buffer text = {0};
+    assert_int_equal(write_metrics(extproc, &text), STATUS_OK);
+    assert_true(bytes_start_with(buffer_bytes(&text), BYTES_LITERAL("# HELP extproc_")));
+    assert_memory_equal(text.data + text.len - 9, "\nextra 1\n", 9);
+    buffer_done(&text);
+}
+
+static void test_extproc__needs_no_admin_server(void **state) {
+    (void)state;
+    options.admin_address = "";
+    assert_int_equal(extproc_start(&options, &extproc, message), STATUS_OK);
+    assert_null(extproc_admin_address(extproc));
+    extproc_stop(extproc);
+    assert_true(is_finished(20000));
+    assert_string_not_equal(extproc_address(extproc, 0), "");
+}
+
+static void assert_refused(enum status status, const char *part) {
+    assert_int_equal(extproc_start(&options, &extproc, message), status);
+    assert_null(extproc);
+    assert_non_null(strstr(message, part));
+    assert_null(strchr(message, '\n'));
+}
+
+static void test_extproc__names_the_setting_that_is_wrong(void **state) {
+    (void)state;
+    options.listen = "127.0.0.1:0,nonsense";
+    assert_refused(STATUS_MALFORMED, "--listen: \"nonsense\" is no address");
+    options.listen = "127.0.0.1:0";
+    options.admin_address = "127.0.0.1:0,127.0.0.1:0";
+    assert_refused(STATUS_MALFORMED, "--admin-address: there can be only one");
+}
+
+// Nothing is left bound when one of several addresses is taken.
+static void test_extproc__starts_whole_or_not_at_all(void **state) {
+    (void)state;
+    assert_int_equal(extproc_start(&options, &extproc, message), STATUS_OK);
+    struct extproc *first = extproc;
+    char taken[128];
+    snprintf(taken, sizeof(taken), "127.0.0.1:0,%s", extproc_address(first, 0));
+    options.listen = taken;
+    extproc = NULL;
+    assert_refused(STATUS_BUSY, extproc_address(first, 0));
+    options.listen = "127.0.0.1:0";
+    options.admin_address = extproc_admin_address(first);
+    assert_refused(STATUS_BUSY, extproc_admin_address(first));
+    extproc = first;
+}

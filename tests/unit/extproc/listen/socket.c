@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real sockets on loopback and in a folder of the test's own.
+#include "extproc/listen/socket.c"
+
+#include <stdlib.h>
+
+static char folder[64];
+static char path[96];
+
+static int setup(void **state) {
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s/extproc-test-XXXXXX", P_tmpdir);
+    if (mkdtemp(folder) == NULL) return -1;
+    snprintf(path, sizeof(path), "%s/socket", folder);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    unlink(path);
+    return rmdir(folder);
+}
+
+static enum status open_text(const char *text, struct listen_socket *ret_socket, char *message) {
+    struct listen_address address;
+    assert_int_equal(listen_address_parse(bytes_of_text(text), &address, message), STATUS_OK);
+    return listen_socket_open(&address, ret_socket, message);
+}
+
+static enum status open_path(const char *query, struct listen_socket *ret_socket, char *message) {
+    char text[160];
+    snprintf(text, sizeof(text), "unix://%s%s", path, query);
+    return open_text(text, ret_socket, message);
+}
+
+// Whether somebody who connects where the socket says gets in.
+static bool is_reachable(const struct listen_socket *listening) {
+    int fd = socket(listening->peer.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    int error = connect(fd, (const struct sockaddr *)&listening->peer, listening->peer_len);
+    close(fd);
+    return error == 0;
+}
+
+static void test_socket__tells_the_port_that_the_kernel_chose(void **state) {
+    (void)state;
+    struct listen_socket one;
+    char message[LISTEN_MESSAGE_BYTES];
+    assert_int_equal(open_text("127.0.0.1:0", &one, message), STATUS_OK);
+    assert_true(one.is_tcp);
+    assert_int_equal(strncmp(one.name, "127.0.0.1:", 10), 0);
+    assert_int_not_equal(atoi(one.name + 10), 0);
+    assert_true(is_reachable(&one));
+    struct listen_socket closed = one;
+    listen_socket_close(&one);
+    listen_socket_close(&one);
+    assert_false(is_reachable(&closed));
+}
+
+// Also on a machine without IPv6, where the name is 0.0.0.0.
+static void test_socket__on_every_address_is_reached_by_ipv4(void **state) {
+    (void)state;
+    struct listen_socket one;
+    char message[LISTEN_MESSAGE_BYTES];
+    assert_int_equal(open_text(":0", &one, message), STATUS_OK);
+    assert_true(is_reachable(&one));
+    in_port_t port = one.peer.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&one.peer)->sin6_port
+                                                    : ((struct sockaddr_in *)&one.peer)->sin_port;
+    struct sockaddr_in v4 = {
+        .sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct listen_socket by_v4 = {.peer_len = sizeof(v4)};
+    memcpy(&by_v4.peer, &v4, sizeof(v4));
+    assert_true(is_reachable(&by_v4));
+    listen_socket_close(&one);
+}
+
+static void test_socket__says_that_a_port_is_taken(void **state) {
+    (void)state;
+    struct listen_socket one, two = {.fd = -7};
+    char message[LISTEN_MESSAGE_BYTES];
+    assert_int_equal(open_text("127.0.0.1:0", &one, message), STATUS_OK);
+    assert_int_equal(open_text(one.name, &two, message), STATUS_BUSY);
+    assert_non_null(strstr(message, one.name));
+    assert_non_null(strstr(message, "in use"));
+    assert_int_equal(two.fd, -7);
+    listen_socket_close(&one);
+}
+
+static void test_socket__has_the_mode_that_is_asked_for_whatever_the_umask(void **state) {
+    (void)state;
+    struct listen_socket one;
+    char message[LISTEN_MESSAGE_BYTES];
+    struct stat made;
+    mode_t before = umask(0077);
+    assert_int_equal(open_path("", &one, message), STATUS_OK);
+    assert_int_equal(stat(path, &made), 0);
+    assert_int_equal(made.st_mode & 0777, 0660);
+    listen_socket_close(&one);
+    assert_int_equal(open_path("?mode=0606", &one, message), STATUS_OK);
+    assert_int_equal(stat(path, &made), 0);
+    assert_int_equal(made.st_mode & 0777, 0606);
+    umask(before);
+    assert_true(is_reachable(&one));
+    listen_socket_close(&one);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void test_socket__replaces_one_that_nobody_listens_on(void **state) {
+    (void)state;
+    struct listen_socket dead, one;
+    char message[LISTEN_MESSAGE_BYTES];
+    assert_int_equal(open_path("", &dead, message), STATUS_OK);
+    close(dead.fd);  // as a killed process leaves it
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(open_path("", &one, message), STATUS_OK);
+    assert_true(is_reachable(&one));
+    listen_socket_close(&one);
+}
+
+static void test_socket__leaves_a_living_one_and_other_files_alone(void **state) {
+    (void)state;
+    struct listen_socket one, two;
+    char message[LISTEN_MESSAGE_BYTES];
+    assert_int_equal(open_path("", &one, message), STATUS_OK);
+    assert_int_equal(open_path("", &two, message), STATUS_BUSY);
+    assert_true(is_reachable(&one));
+    listen_socket_close(&one);
+
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    assert_int_equal(open_path("", &two, message), STATUS_BUSY);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+// A successor has put its own socket there: the old process must not take it away when it ends.
+static void test_socket__removes_no_other_one_when_it_closes(void **state) {
+    (void)state;
+    struct listen_socket old, new;
+    char message[LISTEN_MESSAGE_BYTES];
+    assert_int_equal(open_path("", &old, message), STATUS_OK);
+    char aside[112];
+    snprintf(aside, sizeof(aside), "%s.aside", path);
+    assert_int_equal(rename(path, aside), 0);
+    assert_int_equal(open_path("", &new, message), STATUS_OK);
+    listen_socket_close(&old);
+    assert_true(is_reachable(&new));
+    listen_socket_close(&new);
+    assert_int_equal(access(path, F_OK), -1);
+    unlink(aside);
+}
+
+static void test_socket__names_the_reason_of_the_system(void **state) {
+    (void)state;
+    struct listen_socket one;
+    char message[LISTEN_MESSAGE_BYTES] = "", text[160];
+    snprintf(text, sizeof(text), "unix://%s/no/such/folder", folder);
+    assert_int_equal(open_text(text, &one, message), STATUS_SYSTEM);
+    assert_non_null(strstr(message, "no such file or directory"));
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "extproc/message/decode.c"
+
+#include <stdlib.h>
+
+static uint8_t room[4096];
+static struct arena arena;
+
+static int setup(void **state) {
+    (void)state;
+    memset(room, 0xee, sizeof(room));
+    arena_init(&arena, room, sizeof(room), 1 << 20);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    arena_reset(&arena);
+    return 0;
+}
+
+static enum status decode(const char *bytes, size_t length, struct message *ret_message) {
+    return message_decode(bytes_of(bytes, length), &arena, ret_message);
+}
+
+// A literal with its NULs.
+#define DECODE(literal, ret_message) decode((literal), sizeof(literal) - 1, (ret_message))
+
+static void assert_text(struct bytes got, const char *want) {
+    assert_int_equal(got.len, strlen(want));
+    assert_memory_equal(got.data, want, got.len);
+}
+
+// What Envoy was seen to send: a piece of an event stream, then an empty metadata_context.
+static void test_decode__reads_a_body_as_envoy_sends_it(void **state) {
+    (void)state;
+    struct message message;
+    assert_int_equal(DECODE("\x2a\x08\x0a\x04"
+                            "data"
+                            "\x10\x01\x42\x00",
+                            &message),
+                     STATUS_OK);
+    assert_int_equal(message.kind, MESSAGE_RESPONSE_BODY);
+    assert_true(message.end_of_stream);
+    assert_text(bytes_of(message.body, message.body_bytes), "data");
+    assert_false(message.has_body_modes);
+    assert_false(message.is_observed);
+    for (int i = 0; i < MESSAGE_BODY_PADDING; i++) assert_int_equal(message.body[4 + i], 0);
+}
+
+static void test_decode__reads_each_kind(void **state) {
+    (void)state;
+    static const enum message_kind kinds[] = {
+        [2] = MESSAGE_REQUEST_HEADERS,  [3] = MESSAGE_RESPONSE_HEADERS,
+        [4] = MESSAGE_REQUEST_BODY,     [5] = MESSAGE_RESPONSE_BODY,
+        [6] = MESSAGE_REQUEST_TRAILERS, [7] = MESSAGE_RESPONSE_TRAILERS,
+    };
+    for (uint8_t field = 2; field <= 7; field++) {
+        const uint8_t bytes[] = {(uint8_t)(field << 3 | 2), 0};
+        struct message message;
+        assert_int_equal(message_decode(bytes_of(bytes, 2), &arena, &message), STATUS_OK);
+        assert_int_equal(message.kind, kinds[field]);
+        assert_false(message.end_of_stream);
+        assert_int_equal(message.header_count, 0);
+        assert_null(message.body);
+        assert_int_equal(message.body_bytes, 0);
+    }
+}
+
+static void test_decode__reads_headers(void **state) {
+    (void)state;
+    struct message message;
+    assert_int_equal(DECODE("\x12\x21"
+                            "\x0a\x1d"
+                            "\x0a\x0c\x0a\x05:path\x1a\x03/v1"  // raw_value
+                            "\x0a\x06\x0a\x01"
+                            "a\x12\x01"
+                            "b"  // value
+                            "\x0a\x05\x0a\x03"
+                            "c-d"  // neither
+                            "\x18\x01",
+                            &message),
+                     STATUS_OK);
+    assert_int_equal(message.kind, MESSAGE_REQUEST_HEADERS);
+    assert_true(message.end_of_stream);
+    assert_int_equal(message.header_count, 3);
+    assert_text(message.headers[0].name, ":path");
+    assert_text(message.headers[0].value, "/v1");
+    assert_text(message.headers[1].value, "b");
+    assert_text(message.headers[2].name, "c-d");
+    assert_text(message.headers[2].value, "");
+    assert_text(message_find_header(&message, BYTES_LITERAL("a")), "b");
+    assert_text(message_find_header(&message, BYTES_LITERAL("absent")), "");
+}
+
+static void test_decode__raw_value_wins_over_value(void **state) {
+    (void)state;
+    struct message message;
+    assert_int_equal(DECODE("\x12\x0d\x0a\x0b\x0a\x09\x0a\x01"
+                            "a\x12\x01"
+                            "b\x1a\x01"
+                            "c",
+                            &message),
+                     STATUS_OK);
+    assert_text(message.headers[0].value, "c");
+}
+
+static void test_decode__reads_how_the_filter_is_configured(void **state) {
+    (void)state;
+    struct message message;
+    assert_int_equal(DECODE("\x12\x00\x50\x01\x5a\x04\x08\x02\x10\x01", &message), STATUS_OK);
+    assert_true(message.is_observed);
+    assert_true(message.has_body_modes);
+    assert_int_equal(message.request_body_mode, MESSAGE_BODY_BUFFERED);
+    assert_int_equal(message.response_body_mode, MESSAGE_BODY_STREAMED);
+    assert_int_equal(DECODE("\x12\x00\x5a\x00", &message), STATUS_OK);
+    assert_true(message.has_body_modes);
+    assert_int_equal(message.request_body_mode, MESSAGE_BODY_NONE);
+}
+
+// Attributes: map entry {key "f", value Struct{fields: entry {key K, value string "v"}}}.
+static void test_decode__knows_the_filter_behind_the_router_by_its_attributes(void **state) {
+    (void)state;
+    struct message message;
+    assert_int_equal(DECODE("\x12\x00\x4a\x1f\x0a\x01"
+                            "f\x12\x1a\x0a\x18\x0a\x11"
+                            "xds.upstream_host"
+                            "\x12\x03\x1a\x01v",
+                            &message),
+                     STATUS_OK);
+    assert_true(message.is_from_upstream_filter);
+    assert_int_equal(DECODE("\x12\x00\x4a\x1f\x0a\x01"
+                            "f\x12\x1a\x0a\x18\x0a\x11"
+                            "request.user-host"
+                            "\x12\x03\x1a\x01v",
+                            &message),
+                     STATUS_OK);
+    assert_false(message.is_from_upstream_filter);
+    // The value does not count, only the key.
+    assert_int_equal(DECODE("\x12\x00\x4a\x20\x0a\x01"
+                            "f\x12\x1b\x0a\x19\x0a\x02"
+                            "ab"
+                            "\x12\x13\x1a\x11xds.upstream_host",
+                            &message),
+                     STATUS_OK);
+    assert_false(message.is_from_upstream_filter);
+}
+
+static void test_decode__skips_what_it_does_not_know(void **state) {
+    (void)state;
+    struct message message;
+    // Fields 100 (varint), 101 (fixed64), 102 (bytes), 103 (fixed32), inside and outside.
+    assert_int_equal(DECODE("\xa0\x06\x07\xa9\x06"
+                            "12345678"
+                            "\xb2\x06\x02xy\xbd\x06"
+                            "1234"
+                            "\x22\x08\x0a\x03{}\n\xa0\x06\x07",
+                            &message),
+                     STATUS_OK);
+    assert_int_equal(message.kind, MESSAGE_REQUEST_BODY);
+    assert_text(bytes_of(message.body, message.body_bytes), "{}\n");
+}
+
+static void test_decode__tells_an_unknown_kind_from_a_broken_message(void **state) {
+    (void)state;
+    struct message message = {.header_count = 77};
+    assert_int_equal(DECODE("", &message), STATUS_UNSUPPORTED);
+    assert_int_equal(DECODE("\x42\x00", &message), STATUS_UNSUPPORTED);
+    assert_int_equal(DECODE("\xff", &message), STATUS_MALFORMED);
+    assert_int_equal(DECODE("\x12\x05\x0a", &message), STATUS_MALFORMED);
+    assert_int_equal(DECODE("\x10\x01", &message), STATUS_MALFORMED);  // a number for headers
+    assert_int_equal(message.header_count, 77);                        // untouched
+}
+
+// Every proper start of a message is another message or none, never an overrun (sanitizers look).
+static void test_decode__survives_a_cut_at_every_byte(void **state) {
+    (void)state;
+    static const char whole[] = "\x12\x12\x0a\x0e\x0a\x0c\x0a\x05:path\x1a\x03/v1\x18\x01\x42\x00"
+                                "\x50\x01\x5a\x04\x08\x02\x10\x01";
+    for (size_t length = 0; length < sizeof(whole); length++) {
+        char *cut = malloc(length + 1);  // exactly as long, for the sanitizer
+        assert_non_null(cut);
+        memcpy(cut, whole, length);
+        struct message message;
+        enum status status = decode(cut, length, &message);
+        if (status == STATUS_OK) assert_int_equal(message.kind, MESSAGE_REQUEST_HEADERS);
+        free(cut);
+        arena_reset(&arena);
+    }
+}
+
+static void test_decode__a_repeated_part_is_merged_or_replaced(void **state) {
+    (void)state;
+    struct message message;
+    assert_int_equal(DECODE("\x22\x03\x0a\x01"
+                            "a\x22\x05\x0a\x01"
+                            "b\x10\x01",
+                            &message),
+                     STATUS_OK);
+    assert_text(bytes_of(message.body, message.body_bytes), "b");
+    assert_int_equal(DECODE("\x22\x03\x0a\x01"
+                            "a\x2a\x03\x0a\x01"
+                            "b",
+                            &message),
+                     STATUS_OK);
+    assert_int_equal(message.kind, MESSAGE_RESPONSE_BODY);
+}
+
+// Each allocation fails once: by a limit that ends in the middle of them.
+static void test_decode__reports_every_failed_allocation(void **state) {
+    (void)state;
+    static const char whole[] = "\x12\x17\x0a\x13\x0a\x0c\x0a\x05:path\x1a\x03/v1\x0a\x03\x0a\x01"
+                                "a\x18\x01\x42\x00\x50\x01\x5a\x04\x08\x02\x10\x01";
+    size_t failures = 0;
+    for (size_t bytes = 0;; bytes += 16) {
+        struct arena small;
+        struct message message;
+        arena_init(&small, room, bytes, 0);
+        enum status status = message_decode(bytes_of(whole, sizeof(whole) - 1), &small, &message);
+        arena_reset(&small);
+        if (status == STATUS_OK) break;
+        assert_int_equal(status, STATUS_NO_MEMORY);
+        assert_true(bytes < sizeof(room));
+        failures++;
+    }
+    assert_true(failures > 10);
+}

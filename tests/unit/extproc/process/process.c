@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "extproc/process/process.c"
+
+#include <stdio.h>
+
+#include "tests/unit/extproc/process/envoy.h"
+
+static struct envoy envoy;
+
+static int setup(void **state) {
+    (void)state;
+    envoy_start(&envoy);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    envoy_stop(&envoy);
+    return 0;
+}
+
+#define CHAT "/v1/chat/completions"
+#define GOOD_BODY "{\"model\":\"m-1\",\"messages\":[]}"
+
+static void send_post(const char *path) {
+    envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, false, ":authority", "h", ":path", path,
+                       ":method", "POST", "content-type", "application/json", NULL);
+}
+
+// A request of ours that went well up to the reply.
+static void send_good_request(void) {
+    send_post(CHAT);
+    envoy_assert_plain(&envoy, 1);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, true);
+    envoy_common(&envoy, 3);
+}
+
+static void send_reply_headers(const char *status, const char *content_type) {
+    envoy_send_headers(&envoy, ENVOY_RESPONSE_HEADERS, false, ":status", status, "content-type",
+                       content_type, NULL);
+}
+
+static void assert_refused(unsigned status, const char *details, const char *part) {
+    assert_true(envoy.verdict.has_answer);
+    assert_true(envoy.verdict.ends_stream);
+    assert_int_equal(envoy.verdict.grpc_status, 0);
+    assert_int_equal(envoy.answer->response_case, 7);
+    const ExtProc__ImmediateResponse *immediate = envoy.answer->immediate_response;
+    assert_int_equal(immediate->status->code, status);
+    assert_true(envoy_is(immediate->details, details));
+    assert_int_equal(immediate->headers->n_set_headers, 1);
+    assert_true(envoy_is(immediate->headers->set_headers[0]->header->key, "content-type"));
+    assert_true(
+        envoy_is(immediate->headers->set_headers[0]->header->raw_value, "application/json"));
+    if (memmem(immediate->body.data, immediate->body.len, part, strlen(part)) == NULL) {
+        fail_msg("%.*s: no \"%s\"", (int)immediate->body.len, (char *)immediate->body.data, part);
+    }
+    // A message that comes all the same changes nothing.
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "x", true);
+    assert_false(envoy.verdict.has_answer);
+    assert_true(envoy.verdict.ends_stream);
+}
+
+/* requests */
+
+static void test_process__sets_the_model_and_the_path_with_its_query(void **state) {
+    (void)state;
+    send_post(CHAT "?a=b");
+    envoy_assert_plain(&envoy, 1);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, true);
+    const ExtProc__CommonResponse *common = envoy_common(&envoy, 3);
+    assert_true(common->clear_route_cache);
+    assert_int_equal(common->header_mutation->n_remove_headers, 0);
+    assert_int_equal(common->header_mutation->n_set_headers, 2);
+    static const char *const want[][2] = {
+        {"x-ai-eg-model", "m-1"},
+        {"x-ai-eg-original-path", CHAT "?a=b"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        const ExtProc__HeaderValueOption *option = common->header_mutation->set_headers[i];
+        assert_int_equal(option->append_action, 2);
+        assert_true(envoy_is(option->header->key, want[i][0]));
+        assert_true(envoy_is(option->header->raw_value, want[i][1]));
+        assert_int_equal(option->header->value.len, 0);
+    }
+    assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_ROUTED), 1);
+}
+
+static void assert_own_headers_removed(int case_number) {
+    const ExtProc__CommonResponse *common = envoy_common(&envoy, case_number);
+    assert_non_null(common->header_mutation);
+    assert_int_equal(common->header_mutation->n_set_headers, 0);
+    assert_int_equal(common->header_mutation->n_remove_headers, 2);
+    assert_true(envoy_is(common->header_mutation->remove_headers[0], "x-ai-eg-model"));
+    assert_true(envoy_is(common->header_mutation->remove_headers[1], "x-ai-eg-anything"));
+    assert_true(common->clear_route_cache);
+}
+
+// Would catch: a client that chooses its backend by sending our header, on any path.
+static void test_process__a_clients_own_headers_are_removed_everywhere(void **state) {
+    (void)state;
+    static const char *const lines[][2] = {
+        {"POST", CHAT}, {"POST", "/v1/files"}, {"GET", "/v1/models"}, {"GET", CHAT}, {"", ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, i == 2, ":method", lines[i][0], ":path",
+                           lines[i][1], "x-ai-eg-model", "forged", "x-ai-egg", "stays",
+                           "x-ai-eg-anything", "", NULL);
+        assert_own_headers_removed(1);
+    }
+}
+
+static void test_process__the_filter_behind_the_router_keeps_our_headers(void **state) {
+    (void)state;
+    envoy.is_upstream = true;
+    envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, false, ":method", "POST", ":path", CHAT,
+                       "x-ai-eg-model", "m", NULL);
+    envoy_assert_plain(&envoy, 1);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, "not JSON", true);
+    envoy_assert_plain(&envoy, 3);
+    assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_PASSED), 0);
+}
+
+static void test_process__other_requests_pass_and_need_no_bodies(void **state) {
+    (void)state;
+    send_post("/v1/audio/speech");
+    const ExtProc__CommonResponse *common = envoy_common(&envoy, 1);
+    assert_null(common->header_mutation);
+    assert_false(common->clear_route_cache);
+    assert_non_null(envoy.answer->mode_override);
+    assert_int_equal(envoy.answer->mode_override->response_body_mode, MESSAGE_BODY_NONE);
+    assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_PASSED), 1);
+    // A filter that may not be overridden sends them all the same.
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, "not JSON", true);
+    envoy_assert_plain(&envoy, 3);
+    send_reply_headers("200", "application/json");
+    envoy_assert_plain(&envoy, 2);
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "{\"usage\":{\"total_tokens\":1}}", true);
+    envoy_assert_plain(&envoy, 4);
+}
+
+static void test_process__bad_bodies_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *body, *details, *part;
+        enum metric metric;
+    } cases[] = {
+        {"{", "extproc_malformed_json", "\"param\":null", METRIC_REQUESTS_MALFORMED},
+        {"[]", "extproc_malformed_json", "not an array", METRIC_REQUESTS_MALFORMED},
+        {"{}", "extproc_model_missing", "\"param\":\"model\"", METRIC_REQUESTS_MODEL_MISSING},
+        {"{\"model\":1}", "extproc_model_invalid", "must be a string",
+         METRIC_REQUESTS_MODEL_INVALID},
+        {"{\"model\":\"a\",\"model\":\"b\"}", "extproc_model_duplicate", "more than once",
+         METRIC_REQUESTS_MODEL_DUPLICATE},
+        {"", "extproc_body_missing", "has no body", METRIC_REQUESTS_BODY_MISSING},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        send_post(CHAT);
+        envoy_send_body(&envoy, ENVOY_REQUEST_BODY, cases[i].body, true);
+        assert_refused(400, cases[i].details, cases[i].part);
+        assert_int_equal(envoy_metric(&envoy, cases[i].metric), 1);
+        assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_ROUTED), 0);
+    }
+}
+
+static void test_process__a_post_without_a_body_is_refused(void **state) {
+    (void)state;
+    envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, true, ":method", "POST", ":path", CHAT, NULL);
+    assert_refused(400, "extproc_body_missing", "has no body");
+}
+
+static void test_process__a_body_over_the_limit_is_refused(void **state) {
+    (void)state;
+    char body[10002];
+    memset(body, ' ', sizeof(body));
+    memcpy(body, "{\"model\":\"m\"}", 13);
+    send_post(CHAT);
+    envoy_send_bytes(&envoy, ENVOY_REQUEST_BODY, body, 10001, true);
+    assert_refused(413, "extproc_body_too_large", "larger than 10000 bytes");
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    send_post(CHAT);
+    envoy_send_bytes(&envoy, ENVOY_REQUEST_BODY, body, 10000, true);
+    envoy_common(&envoy, 3);
+}
+
+static void test_process__a_content_length_over_the_limit_is_refused_at_once(void **state) {
+    (void)state;
+    static const struct {
+        const char *length;
+        bool is_refused;
+    } cases[] = {
+        {"10001", true},  {"18446744073709551621", true},
+        {"10000", false}, {"", false},
+        {"1x", false},    {"-20000", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, false, ":method", "POST", ":path", CHAT,
+                           "content-length", cases[i].length, NULL);
+        if (cases[i].is_refused) {
+            assert_refused(413, "extproc_body_too_large", "10000 bytes");
+        } else {
+            envoy_assert_plain(&envoy, 1);
+        }
+    }
+}
+
+static void test_process__a_request_in_pieces_is_refused_unless_that_is_all(void **state) {
+    (void)state;
+    ExtProc__ProtocolConfiguration modes = EXT_PROC__PROTOCOL_CONFIGURATION__INIT;
+    modes.request_body_mode = MESSAGE_BODY_STREAMED;
+    envoy.modes = &modes;
+    send_post(CHAT);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, false);
+    assert_refused(500, "extproc_body_not_buffered", "BUFFERED");
+    // With trailers behind it a buffered body has no end_of_stream either.
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    modes.request_body_mode = MESSAGE_BODY_BUFFERED;
+    envoy.modes = &modes;
+    send_post(CHAT);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, false);
+    assert_int_equal(envoy_common(&envoy, 3)->header_mutation->n_set_headers, 2);
+    envoy_send_trailers(&envoy, ENVOY_REQUEST_TRAILERS);
+    assert_int_equal(envoy.answer->response_case, 5);
+}
+
+/* messages that are too long, wrong or out of order */
+
+static void test_process__too_long_messages_are_decided_by_what_is_awaited(void **state) {
+    (void)state;
+    envoy_send_too_much(&envoy);  // headers: they must not pass unchecked
+    assert_false(envoy.verdict.has_answer);
+    assert_true(envoy.verdict.ends_stream);
+    assert_int_equal(envoy.verdict.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    send_post(CHAT);
+    envoy_send_too_much(&envoy);
+    assert_refused(413, "extproc_body_too_large", "10000");
+
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    send_post("/v1/files");
+    envoy_send_too_much(&envoy);  // not ours: goes on without us
+    assert_true(envoy.verdict.ends_stream);
+    assert_int_equal(envoy.verdict.grpc_status, GRPC_OK);
+
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    send_good_request();
+    send_reply_headers("200", "application/json");
+    envoy_send_too_much(&envoy);
+    assert_false(envoy.verdict.has_answer);
+    assert_true(envoy.verdict.ends_stream);
+    assert_int_equal(envoy.verdict.grpc_status, GRPC_OK);
+    assert_int_equal(envoy_metric(&envoy, METRIC_RESPONSES_UNREADABLE), 1);
+}
+
+static void test_process__what_is_no_message_ends_the_stream(void **state) {
+    (void)state;
+    static const char *const bad[] = {"\xff", "", "\x42\x00"};
+    static const size_t lengths[] = {1, 0, 2};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        envoy_take(&envoy, process_stream_receive(envoy.stream, bytes_of(bad[i], lengths[i]),
+                                                  &envoy.bytes));
+        assert_true(envoy.verdict.ends_stream);
+        assert_int_equal(envoy.verdict.grpc_status, GRPC_INVALID_ARGUMENT);
+        assert_int_equal(envoy_metric(&envoy, METRIC_MESSAGES_UNDECODABLE), 1);
+        send_post(CHAT);  // it stays ended
+        assert_true(envoy.verdict.ends_stream);
+        assert_false(envoy.verdict.has_answer);
+    }
+}
+
+static void send_any(int which) {
+    if (which == ENVOY_REQUEST_HEADERS) send_post(CHAT);
+    if (which == ENVOY_RESPONSE_HEADERS) send_reply_headers("200", "text/event-stream");
+    if (which == ENVOY_REQUEST_BODY) envoy_send_body(&envoy, which, GOOD_BODY, true);
+    if (which == ENVOY_RESPONSE_BODY) envoy_send_body(&envoy, which, "data: {}\n", false);
+    if (which >= ENVOY_REQUEST_TRAILERS) envoy_send_trailers(&envoy, which);
+}
+
+// Every sequence of three kinds: an answer of the same kind to each message, never a crash.
+static void test_process__any_order_is_answered_in_kind(void **state) {
+    (void)state;
+    static const int cases[] = {0, 0, 1, 2, 3, 4, 5, 6};
+    for (int code = 0; code < 6 * 6 * 6; code++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        for (int rest = code, i = 0; i < 3; i++, rest /= 6) {
+            int which = 2 + rest % 6;
+            send_any(which);
+            assert_true(envoy.verdict.has_answer);
+            assert_false(envoy.verdict.ends_stream);
+            assert_int_equal(envoy.answer->response_case, cases[which]);
+        }
+    }
+}
+
+static void test_process__out_of_order_is_counted_and_changes_nothing(void **state) {
+    (void)state;
+    send_good_request();
+    send_post("/v1/files");
+    envoy_assert_plain(&envoy, 1);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, "not JSON", true);
+    envoy_assert_plain(&envoy, 3);
+    assert_int_equal(envoy_metric(&envoy, METRIC_MESSAGES_OUT_OF_ORDER), 1);
+}
+
+static void test_process__a_filter_that_only_watches_gets_no_answer(void **state) {
+    (void)state;
+    envoy.is_observed = true;
+    send_post(CHAT);
+    assert_false(envoy.verdict.has_answer);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, "{", true);
+    assert_false(envoy.verdict.has_answer);
+    assert_false(envoy.verdict.ends_stream);
+}
+
+/* replies */
+
+static void test_process__usage_of_a_json_reply_is_metadata(void **state) {
+    (void)state;
+    send_good_request();
+    send_reply_headers("200", "application/json; charset=utf-8");
+    envoy_assert_plain(&envoy, 2);
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY,
+                    "{\"model\":\"m-1-x\",\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7,"
+                    "\"total_tokens\":18,\"prompt_tokens_details\":{\"cached_tokens\":4}}}",
+                    true);
+    assert_null(envoy_common(&envoy, 4)->header_mutation);
+    envoy_assert_usage(&envoy, "11", "4", "7", "18", "m-1-x");
+    assert_int_equal(envoy_metric(&envoy, METRIC_RESPONSES_USAGE), 1);
+    assert_int_equal(envoy_metric(&envoy, METRIC_TOKENS_INPUT), 11);
+    assert_int_equal(envoy_metric(&envoy, METRIC_TOKENS_CACHED_INPUT), 4);
+    assert_int_equal(envoy_metric(&envoy, METRIC_TOKENS_OUTPUT), 7);
+    assert_int_equal(envoy_metric(&envoy, METRIC_TOKENS_TOTAL), 18);
+}
+
+static void test_process__an_event_stream_is_asked_for_in_pieces(void **state) {
+    (void)state;
+    send_good_request();
+    send_reply_headers("200", "text/event-stream; charset=utf-8");
+    envoy_common(&envoy, 2);
+    assert_int_equal(envoy.answer->mode_override->response_body_mode, MESSAGE_BODY_STREAMED);
+    assert_int_equal(envoy.answer->mode_override->response_trailer_mode, 1);
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "data: {\"model\":\"s\",\"usage\":null}\n\nda",
+                    false);
+    envoy_assert_plain(&envoy, 4);
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY,
+                    "ta: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,"
+                    "\"total_tokens\":3}}\r\n\r\ndata: [DONE]\n\n",
+                    false);
+    envoy_assert_plain(&envoy, 4);
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "", true);
+    envoy_common(&envoy, 4);
+    envoy_assert_usage(&envoy, "1", "", "2", "3", "s");
+}
+
+static void test_process__trailers_end_a_reply_too(void **state) {
+    (void)state;
+    send_good_request();
+    send_reply_headers("200", "text/event-stream");
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "data: {\"usage\":{\"total_tokens\":3}}", false);
+    envoy_send_trailers(&envoy, ENVOY_RESPONSE_TRAILERS);
+    assert_int_equal(envoy.answer->response_case, 6);
+    envoy_assert_usage(&envoy, "", "", "", "3", "");
+}
+
+static void test_process__replies_that_are_not_read_are_not_collected(void **state) {
+    (void)state;
+    static const char *const replies[][4] = {
+        {"404", "text/plain", "x", "x"},
+        {"500", "application/json", "x", "x"},
+        {"500", "text/event-stream", "x", "x"},
+        {"201", "application/json", "x", "x"},
+        {"200", "text/html", "x", "x"},
+        {"200", "application/jsonl", "x", "x"},
+        {"200", "", "x", "x"},
+        {"200", "application/json", "content-encoding", "gzip"},
+        {"200", "text/event-stream", "content-encoding", "br"},
+    };
+    for (size_t i = 0; i < COUNT_OF(replies); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        send_good_request();
+        envoy_send_headers(&envoy, ENVOY_RESPONSE_HEADERS, false, ":status", replies[i][0],
+                           "content-type", replies[i][1], replies[i][2], replies[i][3], NULL);
+        assert_null(envoy_common(&envoy, 2)->header_mutation);
+        assert_non_null(envoy.answer->mode_override);
+        assert_int_equal(envoy.answer->mode_override->response_body_mode, MESSAGE_BODY_NONE);
+        envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "{\"usage\":{\"total_tokens\":1}}", true);
+        envoy_assert_plain(&envoy, 4);
+        assert_int_equal(envoy_metric(&envoy, METRIC_RESPONSES_PASSED), 1);
+        assert_int_equal(envoy_metric(&envoy, METRIC_TOKENS_TOTAL), 0);
+    }
+}
+
+static void test_process__envoys_own_reply_is_answered(void **state) {
+    (void)state;
+    send_post(CHAT);
+    send_reply_headers("503", "text/plain");
+    envoy_common(&envoy, 2);
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "upstream connect error", true);
+    envoy_assert_plain(&envoy, 4);
+}
+
+static void test_process__a_reply_without_a_body_needs_no_mode(void **state) {
+    (void)state;
+    send_good_request();
+    envoy_send_headers(&envoy, ENVOY_RESPONSE_HEADERS, true, ":status", "204", NULL);
+    envoy_assert_plain(&envoy, 2);
+}
+
+static void test_process__a_reply_that_is_cut_is_counted(void **state) {
+    (void)state;
+    struct metrics *metrics = calloc(1, sizeof(*metrics));
+    assert_non_null(metrics);
+    process_stream_free(envoy.stream);
+    envoy.stream = process_stream_new(&envoy.options, metrics);
+    send_good_request();
+    send_reply_headers("200", "text/event-stream");
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "data: {\"usage\":{\"total_tokens\":9}}\n", false);
+    process_stream_free(envoy.stream);
+    envoy.stream = NULL;
+    assert_int_equal(metrics_read(metrics, METRIC_RESPONSES_CUT), 1);
+    assert_int_equal(metrics_read(metrics, METRIC_TOKENS_TOTAL), 0);
+    free(metrics);
+}
+
+/* memory */
+
+enum ending { IN_DECODE, ENDED, REFUSED, GOOD, ENDINGS };
+
+// Takes one message with an arena of so many bytes.
+static enum ending take_with(size_t bytes, const char *message, size_t length) {
+    static _Alignas(16) uint8_t room[16384];
+    struct arena arena;
+    struct turn turn = {.stream = envoy.stream, .arena = &arena};
+    assert_true(bytes <= sizeof(room));
+    arena_init(&arena, room, bytes, 0);
+    envoy_forget_answer(&envoy);
+    enum status status = message_decode(bytes_of(message, length), &arena, &turn.message);
+    if (status != STATUS_OK) {
+        assert_int_equal(status, STATUS_NO_MEMORY);
+        return IN_DECODE;
+    }
+    envoy_take(&envoy, take_turn(&turn, &envoy.bytes));
+    if (!envoy.verdict.ends_stream) return GOOD;
+    if (envoy.verdict.has_answer) return REFUSED;
+    assert_int_equal(envoy.verdict.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+    return ENDED;
+}
+
+// Every allocation fails once. Headers that cannot be checked must not pass.
+static void test_process__headers_without_memory_end_the_stream(void **state) {
+    (void)state;
+    static const char message[] = "\x12\x2d\x0a\x2b"
+                                  "\x0a\x10\x0a\x07:method\x1a\x05POST2"
+                                  "\x0a\x17\x0a\x0dx-ai-eg-model\x1a\x06"
+                                  "forged";
+    size_t counts[ENDINGS] = {0};
+    for (size_t bytes = 0; bytes < 2048; bytes += 16) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        counts[take_with(bytes, message, sizeof(message) - 1)]++;
+    }
+    assert_true(counts[IN_DECODE] > 3 && counts[ENDED] > 0 && counts[GOOD] > 3);
+    assert_int_equal(counts[REFUSED], 0);
+    assert_int_equal(envoy_common(&envoy, 1)->header_mutation->n_remove_headers, 1);
+}
+
+// Would catch: a refusal that finds no memory because the refused body has it all.
+static void test_process__a_body_without_memory_is_refused(void **state) {
+    (void)state;
+    enum { BODY_BYTES = 2000, HEAD_BYTES = 6 };
+    static char message[HEAD_BYTES + BODY_BYTES];
+    memcpy(message, "\x22\xd3\x0f\x0a\xd0\x0f", HEAD_BYTES);
+    memset(message + HEAD_BYTES, ' ', BODY_BYTES);
+    memcpy(message + HEAD_BYTES, "{\"model\":\"m\"}", 13);
+    size_t counts[ENDINGS] = {0};
+    for (size_t bytes = 0; bytes < 12000; bytes += 16) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        send_post(CHAT);
+        enum ending ending = take_with(bytes, message, sizeof(message));
+        if (ending == REFUSED) assert_int_equal(envoy.answer->response_case, 7);
+        counts[ending]++;
+    }
+    assert_true(counts[IN_DECODE] > 3 && counts[REFUSED] > 3 && counts[GOOD] > 3);
+    assert_int_equal(counts[ENDED], 0);
+}
+
+static void test_process__a_body_that_takes_too_much_memory_is_refused(void **state) {
+    (void)state;
+    enum { NUMBERS = 4500000 };
+    char *body = malloc(NUMBERS * 2 + 32);
+    assert_non_null(body);
+    size_t length = (size_t)sprintf(body, "{\"model\":\"m\",\"a\":[1");
+    for (int i = 0; i < NUMBERS; i++) length += (size_t)sprintf(body + length, ",1");
+    length += (size_t)sprintf(body + length, "]}");
+    envoy.options.body_limit_bytes = length;
+    send_post(CHAT);
+    envoy_send_bytes(&envoy, ENVOY_REQUEST_BODY, body, length, true);
+    free(body);
+    assert_refused(413, "extproc_body_too_large", "memory to parse");
+}
+
+static void test_process__an_answer_that_does_not_fit_ends_the_stream(void **state) {
+    (void)state;
+    envoy.bytes.limit = 3;
+    send_post(CHAT);
+    assert_false(envoy.verdict.has_answer);
+    assert_int_equal(envoy.verdict.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+    assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_FAILED), 1);
+}
+
+static void test_process__free_accepts_null(void **state) {
+    (void)state;
+    process_stream_free(NULL);
+}
