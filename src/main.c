@@ -18,7 +18,7 @@
 #define EXTPROC_VERSION "dev"
 #endif
 
-enum { EXIT_BAD_SETTING = 2 };
+enum { EXIT_BAD_SETTING = 2, LABEL_TEXT_BYTES = 64 };
 
 struct values {
     struct extproc_options extproc;
@@ -196,7 +196,8 @@ static enum status start_pprof(const struct values *values) {
     const struct pprof_options options = {.address = values->pprof_address,
                                           .cpu_windows = (uint32_t)values->pprof_cpu_windows,
                                           .block_rate_ns = values->pprof_block_rate_ns,
-                                          .mutex_fraction = values->pprof_mutex_fraction};
+                                          .mutex_fraction = values->pprof_mutex_fraction,
+                                          .version = EXTPROC_VERSION};
     char message[PPROF_MESSAGE_BYTES];
     int result = pprof_start(&options, message);
     if (result != 0) {
@@ -237,6 +238,54 @@ static void write_pprof_metrics(struct buffer *text, void *context) {
             rows[i].type, rows[i].name, (unsigned long long)rows[i].value);
         if (status != STATUS_OK) return;
     }
+}
+
+// What the profiler is told of requests: their samples carry the model and the operation.
+static uint32_t label(const char *operation, struct bytes model) {
+    char text[LABEL_TEXT_BYTES] = "";
+    memcpy(text, model.data, model.len < sizeof text ? model.len : sizeof text - 1);
+    const struct pprof_label labels[] = {{"model", text}, {"operation", operation}};
+    return pprof_labels_intern(labels, COUNT_OF(labels));
+}
+
+static const struct observer observer = {
+    .label = label,
+    .enter = pprof_labels_push,
+    .leave = pprof_labels_pop,
+};
+
+static void collect_stream(const struct extproc_stream *stream, void *context) {
+    const char *const frames[] = {stream->state, "stream"};
+    const int64_t values[] = {1, stream->age_ns};
+    pprof_collector_add(context, frames, COUNT_OF(frames), values, stream->label);
+}
+
+static void collect_streams(struct pprof_collector *collector, void *context) {
+    extproc_visit_streams(context, collect_stream, collector);
+}
+
+static void write_stream(const struct extproc_stream *stream, void *context) {
+    pprof_write(context, "stream [%s, %.3f seconds]: model=%s operation=%s\n", stream->state,
+                (double)stream->age_ns / NS_PER_SECOND, pprof_labels_value(stream->label, "model"),
+                pprof_labels_value(stream->label, "operation"));
+}
+
+static void write_streams(struct pprof_writer *writer, void *context) {
+    extproc_visit_streams(context, write_stream, writer);
+}
+
+// In an event loop the request that is stuck has no thread: it is a profile of its own.
+static void add_streams_profile(struct extproc *extproc) {
+    static struct pprof_profile profile = {
+        .name = "streams",
+        .description = "Envoy's streams in flight, by what they wait for, with their ages.",
+        .values = {{"streams", "count"}, {"age", "nanoseconds"}},
+        .collect = collect_streams,
+        .write_dump = write_streams,
+    };
+    profile.context = extproc;
+    int error = pprof_profile_add(&profile);
+    if (error != 0) log_error("no streams profile", log_number("errno", -error));
 }
 
 // The first signal begins to drain, the second ends it.
@@ -282,17 +331,20 @@ static int run(struct values *values) {
     }
     enum status status = start_pprof(values);
     if (status != STATUS_OK) return exit_code(status);
+    if (!pprof_is_disabled()) values->extproc.observer = &observer;
     values->extproc.write_metrics = write_pprof_metrics;
     struct extproc *extproc;
     char message[EXTPROC_MESSAGE_BYTES];
     status = extproc_start(&values->extproc, &extproc, message);
     if (status == STATUS_OK) {
+        add_streams_profile(extproc);
         wait_until_finished(extproc, signals);
-        extproc_free(extproc);
     } else {
+        extproc = NULL;
         log_error("cannot start", log_text("reason", message));
     }
-    pprof_stop();
+    pprof_stop();  // before the processor goes: it may be asked for its streams
+    extproc_free(extproc);
     close(signals);
     return exit_code(status);
 }

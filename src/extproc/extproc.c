@@ -153,6 +153,7 @@ enum status extproc_start(const struct extproc_options *options, struct extproc 
     extproc->process = (struct process_options){
         .body_limit_bytes = (size_t)options->body_limit_bytes,
         .sse_line_limit_bytes = PROCESS_SSE_LINE_LIMIT_BYTES,
+        .observer = options->observer,
     };
     extproc->budget.most_bytes = (size_t)options->total_body_limit_bytes;
     extproc->write_metrics = options->write_metrics;
@@ -181,6 +182,29 @@ const char *extproc_address(const struct extproc *extproc, size_t index) {
 
 const char *extproc_admin_address(const struct extproc *extproc) {
     return extproc->admin != NULL ? extproc->admin_name : NULL;
+}
+
+struct visiting {
+    void (*visit)(const struct extproc_stream *stream, void *context);
+    void *context;
+    int64_t now_ns;
+};
+
+static void visit_entry(const struct stream_entry *entry, void *context) {
+    const struct visiting *visiting = context;
+    const struct extproc_stream stream = {
+        .state = atomic_load_explicit(&entry->state, memory_order_relaxed),
+        .label = atomic_load_explicit(&entry->label, memory_order_relaxed),
+        .age_ns = visiting->now_ns - entry->start_ns,
+    };
+    visiting->visit(&stream, visiting->context);
+}
+
+void extproc_visit_streams(struct extproc *extproc,
+                           void (*visit)(const struct extproc_stream *stream, void *context),
+                           void *context) {
+    struct visiting visiting = {visit, context, clock_monotonic_ns()};
+    service_visit_streams(extproc->service, visit_entry, &visiting);
 }
 
 void extproc_drain(struct extproc *extproc) {

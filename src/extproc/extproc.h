@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "extproc/observer.h"
 
 enum {
     EXTPROC_MESSAGE_BYTES = 512,
@@ -22,6 +23,13 @@ enum {
 };
 
 // The caller's texts are only read during extproc_start; the callback lives until extproc_free.
+// A stream in flight, as extproc_visit_streams shows it.
+struct extproc_stream {
+    const char *state;  // what it waits for; static text
+    uint32_t label;     // the observer's number for what it is about; 0: not known yet
+    int64_t age_ns;
+};
+
 struct extproc_options {
     // Comma-separated: `:1063` (every address, IPv6 and IPv4), `127.0.0.1:0`, `[::1]:1063`,
     // `unix:///path`, `unix:///path?mode=0666` (default 0660). Hosts are numeric. Port 0: the
@@ -50,6 +58,8 @@ struct extproc_options {
     // any thread.
     void (*write_metrics)(struct buffer *text, void *context);
     void *write_metrics_context;
+    // Who is told what a thread works on; NULL: nobody. Lives until extproc_free.
+    const struct observer *observer;
 };
 
 // What main.c's settings table should use where the user says nothing.
@@ -81,6 +91,12 @@ const char *extproc_address(const struct extproc *extproc, size_t index);
 
 // The bound admin address; NULL if there is none. Context: any thread.
 const char *extproc_admin_address(const struct extproc *extproc);
+
+// Calls `visit` for each stream in flight. It must be quick: the worker waits for it if one of its
+// streams comes or goes. Context: any thread.
+void extproc_visit_streams(struct extproc *extproc,
+                           void (*visit)(const struct extproc_stream *stream, void *context),
+                           void *context);
 
 // Begins to drain; returns at once. A second call does nothing. Context: any thread.
 void extproc_drain(struct extproc *extproc);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pprof/http/address.h"
+#include "pprof/http/comments.h"
 #include "pprof/http/server.h"
 #include "pprof/profile/source.h"
 #include "pprof/sample/contention.h"
@@ -39,6 +40,7 @@ static enum status start_sampling(const struct pprof_options *options) {
         &allocs_source, &block_source, &goroutine_source,
         &heap_source,   &mutex_source, &threadcreate_source,
     };
+    comments_set_version(options->version);
     contention_init(options->block_rate_ns, options->mutex_fraction);
     for (size_t i = 0; i < COUNT_OF(sources) && !has_sources; i++) {
         enum status status = source_add(sources[i]);
@@ -81,7 +83,8 @@ void pprof_read_statistics(struct pprof_statistics *ret_statistics) {
         .ticks_dropped = atomic_load(&tick_dropped),
         .threads_unsampled = cpu_unsampled_count(),
         .requests = server_request_count(),
-        .address_count = listeners.count,
     };
+    if (!ret_statistics->is_serving) return;
+    ret_statistics->address_count = listeners.count;
     memcpy(ret_statistics->addresses, listeners.addresses, sizeof listeners.addresses);
 }

@@ -50,6 +50,8 @@ struct pprof_options {
     int64_t block_rate_ns;
     // One of so many contentions is in the mutex profile, and counts as many. 0: no mutex profile.
     int64_t mutex_fraction;
+    // Goes into the comments of each profile; borrowed for ever; NULL: none.
+    const char *version;
 };
 
 struct pprof_statistics {
@@ -76,6 +78,61 @@ PPROF_API int pprof_start(const struct pprof_options *options,
 // Ends profiles under way (their clients get what there is), closes the sockets, waits for the
 // threads. Harmless when it was not started. Context: the thread that started it.
 PPROF_API void pprof_stop(void);
+
+// Labels: what a thread works on, as key=value pairs that its samples carry (CPU, heap, waits).
+// `go tool pprof -tagfocus key=value` selects by them.
+
+enum { PPROF_LABELS_MOST = 4 };
+
+struct pprof_label {
+    const char *key;    // up to 15 bytes, the rest is cut
+    const char *value;  // up to 63 bytes, the rest is cut
+};
+
+// The number of a set of up to PPROF_LABELS_MOST labels; equal sets have the same. Never 0. At most
+// 255 sets are told apart; every further one has the values "other". Context: any thread.
+PPROF_API uint32_t pprof_labels_intern(const struct pprof_label *labels, size_t count);
+
+// From now on the calling thread works on what the number stands for (0: nothing); returns what was
+// in force, for pprof_labels_pop. Nanoseconds. Context: any thread, signal.
+PPROF_API uint32_t pprof_labels_push(uint32_t set);
+PPROF_API void pprof_labels_pop(uint32_t before);
+
+// A profile of the program's own, as Go's runtime/pprof.NewProfile: listed, subtracted and printed
+// like the others.
+
+struct pprof_collector;
+struct pprof_writer;
+
+struct pprof_profile {
+    const char *name;         // of the path; lower-case letters
+    const char *description;  // for the index page, HTML
+    // The one or two values of a sample, and their units: {"streams", "count"}.
+    struct {
+        const char *type, *unit;
+    } values[2];
+    // Calls pprof_collector_add for everything there is now. Context: any thread.
+    void (*collect)(struct pprof_collector *collector, void *context);
+    // Writes what goroutine?debug=2 shows after the threads; NULL: nothing. Context: any thread.
+    void (*write_dump)(struct pprof_writer *writer, void *context);
+    void *context;
+};
+
+// One more of what `frames` say, innermost first, with these values; equal ones are added up. The
+// frames are names, not addresses: static text. `labels`: a number of pprof_labels_intern, or 0.
+PPROF_API void pprof_collector_add(struct pprof_collector *collector, const char *const *frames,
+                                   size_t frame_count, const int64_t values[2], uint32_t labels);
+
+PPROF_API void pprof_write(struct pprof_writer *writer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// The value of a label of a set, for dumps; "" if it has no such key. Context: any thread.
+PPROF_API const char *pprof_labels_value(uint32_t set, const char *key);
+
+// Adds the profile; the struct is the caller's and stays. 0, -EEXIST: the name is taken, -ENOSPC.
+// Does nothing and returns 0 when disabled. Context: after pprof_start, before there are requests
+// that ask for it.
+PPROF_API int pprof_profile_add(const struct pprof_profile *profile);
 
 // Context: any thread.
 PPROF_API void pprof_read_statistics(struct pprof_statistics *ret_statistics);

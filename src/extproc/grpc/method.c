@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/grpc/method.h"
 
+#include <stdlib.h>
+
 #include "extproc/message/health.h"
 
 #define PROCESS_SERVICE "envoy.service.ext_proc.v3.ExternalProcessor"
@@ -9,8 +11,33 @@ static size_t process_message_most(const struct grpc_server *server) {
     return process_message_limit_bytes(server->process);
 }
 
+// A stream, and what others may see of it.
+struct process_call {
+    struct stream_entry entry;
+    struct stream_list *list;  // NULL: it is in none
+    struct process_stream *stream;
+};
+
 static void *process_open(const struct grpc_server *server) {
-    return process_stream_new(server->process, server->metrics);
+    struct process_call *call = calloc(1, sizeof(*call));
+    if (call == NULL) return NULL;
+    call->stream = process_stream_new(server->process, server->metrics);
+    if (call->stream == NULL) {
+        free(call);
+        return NULL;
+    }
+    call->list = server->streams;
+    if (call->list != NULL) {
+        stream_list_join(call->list, &call->entry, process_stream_state(call->stream));
+    }
+    return call;
+}
+
+static void show(struct process_call *call) {
+    uint32_t label = process_stream_label(call->stream);
+    const char *state = process_stream_state(call->stream);
+    atomic_store_explicit(&call->entry.label, label, memory_order_relaxed);
+    atomic_store_explicit(&call->entry.state, state, memory_order_relaxed);
 }
 
 static struct grpc_verdict verdict_of(struct process_verdict verdict) {
@@ -22,15 +49,22 @@ static struct grpc_verdict verdict_of(struct process_verdict verdict) {
 
 static struct grpc_verdict process_receive(void *state, struct bytes message,
                                            struct buffer *answer) {
-    return verdict_of(process_stream_receive(state, message, answer));
+    struct process_call *call = state;
+    struct process_verdict verdict = process_stream_receive(call->stream, message, answer);
+    show(call);
+    return verdict_of(verdict);
 }
 
 static struct grpc_verdict process_refuse(void *state, struct buffer *answer) {
-    return verdict_of(process_stream_refuse(state, answer));
+    struct process_call *call = state;
+    return verdict_of(process_stream_refuse(call->stream, answer));
 }
 
 static void process_close(void *state) {
-    process_stream_free(state);
+    struct process_call *call = state;
+    if (call->list != NULL) stream_list_leave(call->list, &call->entry);
+    process_stream_free(call->stream);
+    free(call);
 }
 
 static struct grpc_verdict end_with(enum grpc_status status, const char *text) {

@@ -11,6 +11,7 @@
 #include "extproc/grpc/status.h"
 #include "extproc/metrics.h"
 #include "extproc/process/process.h"
+#include "extproc/streams.h"
 
 // What all calls of one worker share. Borrowed; outlives the calls.
 struct grpc_server {
@@ -18,6 +19,7 @@ struct grpc_server {
     struct metrics *metrics;  // the worker's own
     struct budget *budget;
     const atomic_bool *is_draining;
+    struct stream_list *streams;  // where calls of Process are listed; NULL: nowhere
 };
 
 // What a method says to a message.

@@ -393,6 +393,14 @@ bool service_is_alive(struct service *service, int64_t deadline_ns) {
     return is_alive;
 }
 
+void service_visit_streams(struct service *service,
+                           void (*visit)(const struct stream_entry *entry, void *context),
+                           void *context) {
+    for (size_t i = 0; i < service->worker_count; i++) {
+        stream_list_visit(&service->workers[i].streams, visit, context);
+    }
+}
+
 enum status service_write_metrics(const struct service *service, struct buffer *text) {
     const struct metrics *sets[WORKERS_MOST + 2];
     size_t count = 0;

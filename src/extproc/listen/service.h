@@ -41,6 +41,11 @@ bool service_is_draining(const struct service *service);
 // Context: any thread; blocks.
 bool service_is_alive(struct service *service, int64_t deadline_ns);
 
+// See extproc_visit_streams.
+void service_visit_streams(struct service *service,
+                           void (*visit)(const struct stream_entry *entry, void *context),
+                           void *context);
+
 // Appends the metrics of all threads. Context: any thread.
 MUST_USE enum status service_write_metrics(const struct service *service, struct buffer *text);
 

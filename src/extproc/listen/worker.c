@@ -111,6 +111,8 @@ static void close_loop(struct worker *worker) {
 enum status worker_start(struct worker *worker) {
     worker->last = &worker->first;
     worker->grpc.metrics = &worker->metrics;
+    worker->streams = (struct stream_list)STREAM_LIST_INIT;
+    worker->grpc.streams = &worker->streams;
     worker->input = malloc(WORKER_INPUT_BYTES);
     if (worker->input == NULL) return STATUS_NO_MEMORY;
     if (uv_loop_init(&worker->loop) != 0) {

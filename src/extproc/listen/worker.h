@@ -38,6 +38,7 @@ struct worker {
     /* any thread */
     uv_async_t wake;
     struct metrics metrics;  // written by the loop thread
+    struct stream_list streams;
     atomic_size_t connection_count;
     atomic_bool wants_drain;
     atomic_bool wants_stop;

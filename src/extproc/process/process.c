@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "extproc/message/message.h"
 #include "extproc/metrics.h"
+#include "extproc/observer.h"
 #include "extproc/process/refusal.h"
 #include "extproc/process/reply.h"
 #include "extproc/process/request.h"
@@ -36,9 +37,10 @@ struct process_stream {
     bool request_is_whole;  // a body message is the whole body, even without end_of_stream
     bool response_is_whole;
 
-    bool has_model;      // a request of ours: its body names a model
-    bool awaits_body;    // and that is still to come
-    struct buffer path;  // as the client sent it
+    const char *operation;  // of a request of ours, whose body names a model; NULL: another's
+    uint32_t label;         // the observer's, once the model is known
+    bool awaits_body;       // and that is still to come
+    struct buffer path;     // as the client sent it
     struct reply reply;
 };
 
@@ -118,7 +120,9 @@ static enum status on_request_headers(struct turn *turn) {
     if (message->is_from_upstream_filter) return STATUS_OK;
 
     struct bytes path = message_find_header(message, BYTES_LITERAL(":path"));
-    if (!request_has_model(message_find_header(message, BYTES_LITERAL(":method")), path)) {
+    struct bytes method = message_find_header(message, BYTES_LITERAL(":method"));
+    const char *operation = request_operation(method, path);
+    if (operation == NULL) {
         metrics_add(stream->metrics, METRIC_REQUESTS_PASSED, 1);
         // Without this Envoy would collect both bodies for us, for nothing. The reply's headers
         // stay asked for: when Envoy sends them while this answer is on its way (its own 413, say),
@@ -136,7 +140,8 @@ static enum status on_request_headers(struct turn *turn) {
         refuse_too_large(stream, &turn->refusal);
         return STATUS_OK;
     }
-    stream->has_model = stream->awaits_body = true;
+    stream->operation = operation;
+    stream->awaits_body = true;
     enum status status = buffer_append(&stream->path, path);
     return status != STATUS_OK ? status : remove_own_headers(turn);
 }
@@ -166,6 +171,8 @@ static enum status on_request_body(struct turn *turn) {
                                       &turn->refusal);
     if (!is_read) return STATUS_OK;
     metrics_add(stream->metrics, METRIC_REQUESTS_ROUTED, 1);
+    const struct observer *observer = stream->options->observer;
+    if (observer != NULL) stream->label = observer->label(stream->operation, model);
     turn->answer.set_header_count = 2;
     turn->answer.set_headers[0] = (struct message_header){
         .name = BYTES_LITERAL("x-ai-eg-model"),
@@ -184,7 +191,7 @@ static enum status on_request_body(struct turn *turn) {
 
 static enum status on_response_headers(struct turn *turn) {
     struct process_stream *stream = turn->stream;
-    if (!stream->has_model) return STATUS_OK;
+    if (stream->operation == NULL) return STATUS_OK;
     reply_start(&stream->reply, &turn->message);
     if (stream->reply.kind == REPLY_JSON || turn->message.end_of_stream) return STATUS_OK;
     // Envoy would hold an event stream back to collect it, and collect in vain what is not read.
@@ -298,9 +305,8 @@ static size_t memory_limit_bytes(const struct process_options *options) {
     return 4 * process_message_limit_bytes(options);
 }
 
-struct process_verdict process_stream_receive(struct process_stream *stream, struct bytes message,
-                                              struct buffer *answer) {
-    if (stream->is_over) return stream->end;
+static struct process_verdict receive(struct process_stream *stream, struct bytes message,
+                                      struct buffer *answer) {
     uint8_t room[MESSAGE_ROOM_BYTES] UNINITIALIZED;
     struct arena arena;
     arena_init(&arena, room, sizeof(room), memory_limit_bytes(stream->options));
@@ -317,6 +323,29 @@ struct process_verdict process_stream_receive(struct process_stream *stream, str
     }
     arena_reset(&arena);
     return verdict;
+}
+
+struct process_verdict process_stream_receive(struct process_stream *stream, struct bytes message,
+                                              struct buffer *answer) {
+    if (stream->is_over) return stream->end;
+    const struct observer *observer = stream->options->observer;
+    if (observer == NULL) return receive(stream, message, answer);
+    uint32_t before = observer->enter(stream->label);
+    struct process_verdict verdict = receive(stream, message, answer);
+    observer->leave(before);
+    return verdict;
+}
+
+const char *process_stream_state(const struct process_stream *stream) {
+    if (stream->is_over) return "ended";
+    if (stream->latest_request_kind < 0) return "awaiting request headers";
+    if (stream->awaits_body) return "awaiting request body";
+    if (stream->latest_response_kind < 0) return "awaiting response headers";
+    return "awaiting response body";
+}
+
+uint32_t process_stream_label(const struct process_stream *stream) {
+    return stream->label;
 }
 
 struct process_verdict process_stream_refuse(struct process_stream *stream, struct buffer *answer) {

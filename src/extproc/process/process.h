@@ -32,13 +32,15 @@
 #include "base/bytes.h"
 
 struct metrics;
+struct observer;
 struct process_stream;
 
 // Immutable, shared by all streams and threads; outlives them.
 struct process_options {
-    size_t body_limit_bytes;      // a request body over this is answered with 413
-    size_t sse_line_limit_bytes;  // a longer line of an event stream is not read (counted; the
-                                  // client gets it)
+    size_t body_limit_bytes;          // a request body over this is answered with 413
+    size_t sse_line_limit_bytes;      // a longer line of an event stream is not read (counted; the
+                                      // client gets it)
+    const struct observer *observer;  // NULL: nobody watches
 };
 
 #define PROCESS_BODY_LIMIT_BYTES ((size_t)50 << 20)
@@ -71,6 +73,10 @@ struct process_verdict process_stream_receive(struct process_stream *stream, str
 // reply or a request that is not ours goes on without us (the stream ends with OK); request headers
 // fail with RESOURCE_EXHAUSTED, because going on without us would let them pass unchecked.
 struct process_verdict process_stream_refuse(struct process_stream *stream, struct buffer *answer);
+
+// What the stream waits for, as static text, and the observer's number for what it is about.
+const char *process_stream_state(const struct process_stream *stream);
+uint32_t process_stream_label(const struct process_stream *stream);
 
 // Accepts NULL.
 void process_stream_free(struct process_stream *stream);

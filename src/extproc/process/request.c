@@ -3,21 +3,24 @@
 
 #include "extproc/process/json.h"
 
-static const struct bytes paths[] = {
-    BYTES_LITERAL("/v1/chat/completions"),
-    BYTES_LITERAL("/v1/completions"),
-    BYTES_LITERAL("/v1/embeddings"),
-    BYTES_LITERAL("/v1/responses"),
+static const struct {
+    struct bytes path;
+    const char *operation;
+} paths[] = {
+    {BYTES_LITERAL("/v1/chat/completions"), "chat"},
+    {BYTES_LITERAL("/v1/completions"), "completion"},
+    {BYTES_LITERAL("/v1/embeddings"), "embeddings"},
+    {BYTES_LITERAL("/v1/responses"), "responses"},
 };
 
-bool request_has_model(struct bytes method, struct bytes path) {
-    if (!bytes_equal(method, BYTES_LITERAL("POST"))) return false;
+const char *request_operation(struct bytes method, struct bytes path) {
+    if (!bytes_equal(method, BYTES_LITERAL("POST"))) return NULL;
     const uint8_t *query = path.len != 0 ? memchr(path.data, '?', path.len) : NULL;
     if (query != NULL) path.len = (size_t)(query - path.data);
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
-        if (bytes_equal(path, paths[i])) return true;
+        if (bytes_equal(path, paths[i].path)) return paths[i].operation;
     }
-    return false;
+    return NULL;
 }
 
 static struct bytes text_of(yyjson_val *value) {

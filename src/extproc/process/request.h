@@ -6,8 +6,9 @@
 #include "base/bytes.h"
 #include "extproc/process/refusal.h"
 
-// Whether the request's body names a model: a POST to one of OpenAI's paths, whatever the query.
-bool request_has_model(struct bytes method, struct bytes path);
+// What a request asks for, in OpenTelemetry's words ("chat"), if its body names a model: a POST to
+// one of OpenAI's paths, whatever the query. NULL: anything else. Static text.
+const char *request_operation(struct bytes method, struct bytes path);
 
 // A longer name would not fit well into Envoy's limit for all headers (60 KiB).
 enum { REQUEST_MODEL_MOST_BYTES = 1024 };

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // profile: CPU time over a window of seconds.
+#include <inttypes.h>
+
 #include "base/clock.h"
+#include "pprof/http/comments.h"
 #include "pprof/http/endpoint.h"
 #include "pprof/http/form.h"
 #include "pprof/profile/encode.h"
@@ -22,6 +25,11 @@ static int64_t read_seconds(const struct request *request) {
 
 static enum status encode(const struct cpu_window *window, int64_t duration_ns,
                           struct buffer *out) {
+    struct buffer comments = {0};
+    enum status status = comments_write(&comments);
+    if (status == STATUS_OK) {
+        status = buffer_append_format(&comments, "stacks_cut=%" PRId64 "\n", window->cut_count);
+    }
     const struct profile profile = {
         .sample_types =
             {[CPU_VALUE_SAMPLES] = {"samples", "count"}, [CPU_VALUE_NS] = {"cpu", "nanoseconds"}},
@@ -30,8 +38,11 @@ static enum status encode(const struct cpu_window *window, int64_t duration_ns,
         .time_wall_ns = window->start_wall_ns,
         .duration_ns = duration_ns,
         .samples = &window->store,
+        .comments = buffer_bytes(&comments),
     };
-    return profile_encode(&profile, out);
+    if (status == STATUS_OK) status = profile_encode(&profile, out);
+    buffer_done(&comments);
+    return status;
 }
 
 void endpoint_answer_profile(const struct request *request, struct answer *answer) {

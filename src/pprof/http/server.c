@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "pprof/http/endpoint.h"
 #include "pprof/http/form.h"
 #include "pprof/http/patience.h"
@@ -16,6 +17,7 @@ enum {
     CONNECTIONS_MOST = 64,
     IDLE_SECONDS = 10,
     ARRIVAL_SECONDS = 10,                // from the request line to the end of the body
+    STOP_SECONDS = 2,                    // for all to take their last answer
     ANSWER_SECONDS = 300,                // for a client to take what was made for it
     CONNECTION_MEMORY_BYTES = 64 << 10,  // headers over this are refused
     THREAD_STACK_BYTES = 192 << 10,
@@ -36,6 +38,7 @@ struct call {
 
 static struct MHD_Daemon *daemons[PPROF_ADDRESSES_MOST];
 static atomic_ullong request_count;
+static atomic_uint calls_under_way;
 
 static struct patience *patience_of(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(
@@ -61,6 +64,7 @@ static void watch_connection(void *context, struct MHD_Connection *connection, v
 // The library decodes the query before a handler sees it; the symbol endpoint needs it raw.
 static void *begin_call(void *context, const char *target, struct MHD_Connection *connection) {
     (void)context;
+    atomic_fetch_add(&calls_under_way, 1);
     patience_set(patience_of(connection), ARRIVAL_SECONDS);
     struct call *call = calloc(1, sizeof *call);
     if (call == NULL) return NULL;
@@ -73,6 +77,7 @@ static void end_call(void *context, struct MHD_Connection *connection, void **sl
                      enum MHD_RequestTerminationCode why) {
     (void)context;
     (void)why;
+    atomic_fetch_sub(&calls_under_way, 1);
     // The next request of a kept connection: silence is the library's to end.
     patience_set(patience_of(connection), IDLE_SECONDS + ARRIVAL_SECONDS);
     struct call *call = *slot;
@@ -277,8 +282,18 @@ enum status server_start(struct listeners *listeners) {
     return status;
 }
 
+// The library cuts off who is still being answered.
+static void wait_for_last_answers(void) {
+    const struct timespec pause = {.tv_nsec = 5 * NS_PER_MS};
+    int64_t deadline_ns = clock_monotonic_ns() + STOP_SECONDS * NS_PER_SECOND;
+    while (atomic_load(&calls_under_way) != 0 && clock_monotonic_ns() < deadline_ns) {
+        nanosleep(&pause, NULL);
+    }
+}
+
 void server_stop(void) {
     request_wake_all();
+    wait_for_last_answers();
     for (size_t i = 0; i < PPROF_ADDRESSES_MOST; i++) {
         if (daemons[i] != NULL) MHD_stop_daemon(daemons[i]);
         daemons[i] = NULL;

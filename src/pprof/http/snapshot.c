@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "pprof/http/comments.h"
 #include "pprof/http/endpoint.h"
 #include "pprof/http/form.h"
 #include "pprof/profile/delta.h"
@@ -39,6 +40,8 @@ static enum status read_window(const struct request *request, int64_t *ret_secon
 
 static enum status encode(const struct source *source, const struct store *store,
                           int64_t duration_ns, struct answer *answer) {
+    struct buffer comments = {0};
+    enum status status = comments_write(&comments);
     struct profile profile = {
         .default_sample_type = source->default_sample_type,
         .period_type = source->period_type,
@@ -46,9 +49,12 @@ static enum status encode(const struct source *source, const struct store *store
         .time_wall_ns = clock_wall_ns(),
         .duration_ns = duration_ns,
         .samples = store,
+        .comments = buffer_bytes(&comments),
     };
     memcpy(profile.sample_types, source->sample_types, sizeof profile.sample_types);
-    return profile_encode(&profile, &answer->body);
+    if (status == STATUS_OK) status = profile_encode(&profile, &answer->body);
+    buffer_done(&comments);
+    return status;
 }
 
 static enum status write_text(const struct source *source, int64_t debug, struct answer *answer) {

@@ -20,6 +20,7 @@ enum {
     PROFILE_DURATION_NANOS = 10,       // int64
     PROFILE_PERIOD_TYPE = 11,          // ValueType
     PROFILE_PERIOD = 12,               // int64
+    PROFILE_COMMENT = 13,              // repeated int64 (string table index)
     PROFILE_DEFAULT_SAMPLE_TYPE = 14,  // int64 (string table index)
 
     VALUE_TYPE_TYPE = 1,  // int64 (string table index)
@@ -55,7 +56,12 @@ enum {
     FUNCTION_FILENAME = 4,     // int64 (string table index)
 };
 
-enum { FLUSH_BYTES = 32 << 10, TABLE_BYTES_MOST = 64 << 20 };
+enum { COMMENTS_MOST = 32, FLUSH_BYTES = 32 << 10, TABLE_BYTES_MOST = 64 << 20 };
+
+struct location_key {
+    uintptr_t address;
+    uintptr_t is_name;  // the address is a text's
+};
 
 struct function_key {
     uint32_t name, file;  // string table indexes
@@ -131,8 +137,9 @@ static void write_sample(struct encoder *encoder, const struct sample *sample, s
     const struct sample_key *key = &sample->key;
     uint64_t ids[STACK_DEPTH];
     for (uint32_t i = 0; i < key->depth; i++) {
-        struct bytes address = bytes_of(&key->addresses[i], sizeof key->addresses[i]);
-        ids[i] = number_of(encoder, &encoder->locations, address) + UINT64_C(1);
+        const struct location_key place = {key->addresses[i], key->has_names};
+        struct bytes bytes = bytes_of(&place, sizeof place);
+        ids[i] = number_of(encoder, &encoder->locations, bytes) + UINT64_C(1);
     }
     uint64_t values[SAMPLE_VALUES];
     for (size_t i = 0; i < type_count; i++) values[i] = (uint64_t)sample->values[i];
@@ -151,9 +158,20 @@ static void write_line(struct encoder *encoder, const struct symbol_line *line) 
     close_message(encoder, &encoder->inner, &encoder->message, LOCATION_LINE);
 }
 
+static void write_named_location(struct encoder *encoder, uint32_t number, const char *name) {
+    protobuf_write_uint64(&encoder->message, LOCATION_ID, number + UINT64_C(1));
+    write_line(encoder, &(const struct symbol_line){.function = name, .file = ""});
+    close_top(encoder, PROFILE_LOCATION);
+}
+
 static void write_location(struct encoder *encoder, uint32_t number) {
-    uintptr_t address;
-    memcpy(&address, numbering_key(&encoder->locations, number).data, sizeof address);
+    struct location_key place_key;
+    memcpy(&place_key, numbering_key(&encoder->locations, number).data, sizeof place_key);
+    if (place_key.is_name) {
+        write_named_location(encoder, number, (const char *)place_key.address);
+        return;
+    }
+    uintptr_t address = place_key.address;
     const struct image *image = images_find(address);
     size_t place = image != NULL ? (size_t)(image - images_get()->list) : 0;
     struct symbol_line lines[SYMBOL_LINES_MOST];
@@ -200,6 +218,21 @@ static void write_numbers(struct encoder *encoder) {
                          text_index(encoder, profile->default_sample_type));
 }
 
+static void write_comments(struct encoder *encoder) {
+    struct bytes rest = encoder->profile->comments;
+    uint64_t indexes[COMMENTS_MOST];
+    size_t count = 0;
+    while (rest.len != 0 && count < COMMENTS_MOST) {
+        const uint8_t *end = memchr(rest.data, '\n', rest.len);
+        size_t len = end != NULL ? (size_t)(end - rest.data) : rest.len;
+        struct bytes line = bytes_of(rest.data, len);
+        indexes[count++] = number_of(encoder, &encoder->strings, line);
+        size_t used = end != NULL ? len + 1 : len;
+        rest = bytes_of(rest.data + used, rest.len - used);
+    }
+    protobuf_write_packed(&encoder->whole, PROFILE_COMMENT, indexes, count);
+}
+
 // Samples meet locations, locations meet functions, and everything meets strings: each table is
 // written once all that refer to it are.
 static void write_all(struct encoder *encoder) {
@@ -211,6 +244,7 @@ static void write_all(struct encoder *encoder) {
     }
     write_type(encoder, PROFILE_PERIOD_TYPE, &profile->period_type);
     write_numbers(encoder);
+    write_comments(encoder);
     for (const struct sample *s = profile->samples->first; s != NULL; s = s->next) {
         write_sample(encoder, s, type_count);
     }

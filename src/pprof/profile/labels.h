@@ -18,7 +18,8 @@ struct label_set {
     struct label labels[LABELS_MOST];  // zero-filled; an empty key ends them
 };
 
-// The number of the set, the same for equal sets; never 0. One hash and one look-up under a lock.
+// The number of the set, the same for equal sets; never 0. A hash, and a search of 2 KiB under a
+// lock: some hundred nanoseconds.
 // Context: any thread, not signal.
 uint32_t labels_intern(const struct label_set *set);
 

@@ -3,6 +3,7 @@
 // protobuf and page are all made from it.
 #pragma once
 
+#include "base/bytes.h"
 #include "pprof/profile/store.h"
 
 struct profile_type {
@@ -17,4 +18,5 @@ struct profile {
     int64_t time_wall_ns;
     int64_t duration_ns;          // 0: a snapshot
     const struct store *samples;  // borrowed
+    struct bytes comments;        // borrowed; lines, each a comment of the profile
 };

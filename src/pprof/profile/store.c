@@ -27,7 +27,8 @@ static uint64_t hash_of(const struct sample_key *key) {
 
 static bool is_equal(const struct sample_key *a, const struct sample_key *b) {
     return a->depth == b->depth && a->labels == b->labels && a->size_bytes == b->size_bytes &&
-           a->state == b->state && memcmp(a->thread, b->thread, THREAD_NAME_BYTES) == 0 &&
+           a->state == b->state && a->has_names == b->has_names &&
+           memcmp(a->thread, b->thread, THREAD_NAME_BYTES) == 0 &&
            (a->depth == 0 ||
             memcmp(a->addresses, b->addresses, a->depth * sizeof a->addresses[0]) == 0);
 }

@@ -3,6 +3,7 @@
 // Adding is one hash and one look-up, O(depth). The caller locks.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -22,6 +23,7 @@ struct sample_key {
     uint32_t depth;
     uint32_t labels;                 // a label set; 0: none
     uint64_t size_bytes;             // of an allocation, label `bytes`; 0: not one
+    bool has_names;                  // the addresses are those of static texts: names of frames
     const char *state;               // label `state`; static text; NULL: none
     char thread[THREAD_NAME_BYTES];  // label `thread`; zero-filled, "" for none
 };

@@ -24,7 +24,9 @@ static enum status write_frame(uintptr_t address, struct buffer *out) {
 enum status text_write_frames(const struct sample_key *key, struct buffer *out) {
     enum status status = STATUS_OK;
     for (uint32_t i = 0; status == STATUS_OK && i < key->depth; i++) {
-        status = write_frame(key->addresses[i], out);
+        status = key->has_names
+                     ? buffer_append_format(out, "#\t%s\n", (const char *)key->addresses[i])
+                     : write_frame(key->addresses[i], out);
     }
     return status;
 }

@@ -48,7 +48,7 @@ static void assert_refused(const char *text, enum refusal_kind kind, const char 
 }
 
 static bool has_model(const char *method, const char *path) {
-    return request_has_model(bytes_of_text(method), bytes_of_text(path));
+    return request_operation(bytes_of_text(method), bytes_of_text(path)) != NULL;
 }
 
 static void test_request__only_posts_to_known_paths_have_a_model(void **state) {

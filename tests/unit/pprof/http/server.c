@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pprof/http/server.c"
+
+#include "pprof/sample/cpu.h"
+#include "pprof/sample/thread.h"
+#include "tests/unit/pprof/client.h"
+
+static struct listeners listeners;
+static struct buffer answer;
+
+static int setup_all(void **state) {
+    (void)state;
+    return thread_enter_main() == STATUS_OK && cpu_init(2) == STATUS_OK ? 0 : -1;
+}
+
+static int setup(void **state) {
+    (void)state;
+    char message[PPROF_MESSAGE_BYTES];
+    if (listeners_open("127.0.0.1:0", &listeners, message) != 0) return -1;
+    return server_start(&listeners) == STATUS_OK ? 0 : -1;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    server_stop();
+    buffer_done(&answer);
+    return 0;
+}
+
+// `rest`: headers and body, each line with its end.
+static const char *ask(const char *line, const char *rest) {
+    char request[4096];
+    snprintf(request, sizeof request, "%s\r\nConnection: close\r\n%s", line, rest);
+    return client_ask(listeners.addresses[0], request, &answer);
+}
+
+static bool begins(const char *text, const char *start) {
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+static void test_server__errors_carry_go_s_headers(void **state) {
+    (void)state;
+    const char *text = ask("GET /debug/pprof/nosuch HTTP/1.1", "Host: a\r\n\r\n");
+    assert_true(begins(text, "HTTP/1.1 404 Not Found\r\n"));
+    assert_non_null(strstr(text, "\r\nX-Go-Pprof: 1\r\n"));
+    assert_non_null(strstr(text, "\r\nX-Content-Type-Options: nosniff\r\n"));
+    assert_non_null(strstr(text, "\r\nContent-Type: text/plain; charset=utf-8\r\n"));
+    assert_null(strstr(text, "Content-Disposition"));
+    assert_non_null(strstr(text, "\r\n\r\nUnknown profile\n"));
+}
+
+static void test_server__a_redirect_has_its_place_and_no_nosniff(void **state) {
+    (void)state;
+    const char *text = ask("GET /debug/pprof?a=b HTTP/1.1", "Host: a\r\n\r\n");
+    assert_true(begins(text, "HTTP/1.1 307 Temporary Redirect\r\n"));
+    assert_non_null(strstr(text, "\r\nLocation: /debug/pprof/?a=b\r\n"));
+    assert_null(strstr(text, "nosniff"));
+}
+
+// The library hands out a decoded query; the words of symbol are split in the raw one.
+static void test_server__the_query_reaches_the_endpoint_as_it_was_sent(void **state) {
+    (void)state;
+    char line[128];
+    snprintf(line, sizeof line, "GET /debug/pprof/symbol?%p%%2B%p+%p HTTP/1.1",
+             (void *)server_start, (void *)server_start, (void *)server_stop);
+    const char *text = ask(line, "Host: a\r\n\r\n");
+    assert_null(strstr(text, "server_start"));
+    assert_non_null(strstr(text, "server_stop\n"));
+}
+
+static void test_server__a_posted_body_is_read_whole(void **state) {
+    (void)state;
+    struct buffer request = {0};
+    enum { WORDS = 5000 };
+    assert_int_equal(buffer_append_format(&request,
+                                          "POST /debug/pprof/symbol HTTP/1.1\r\nHost: a\r\n"
+                                          "Connection: close\r\nContent-Length: %d\r\n\r\n",
+                                          WORDS * 21),
+                     STATUS_OK);
+    for (int i = 0; i < WORDS; i++) {
+        assert_int_equal(buffer_append_format(&request, "0x%018lx+", (uintptr_t)server_stop),
+                         STATUS_OK);
+    }
+    int fd = client_connect(listeners.addresses[0]);
+    client_send(fd, buffer_bytes(&request));
+    client_read_all(fd, &answer);
+    close(fd);
+    buffer_done(&request);
+    client_keep_body(&answer);
+    int named = 0;
+    for (const char *at = (const char *)answer.data; (at = strstr(at, " server_stop\n")); at++) {
+        named++;
+    }
+    assert_int_equal(named, WORDS);
+}
+
+// Go sends up to 2048 bytes with their length, more in chunks.
+static void test_server__a_long_answer_comes_in_chunks(void **state) {
+    (void)state;
+    const char *text = ask("GET /debug/pprof/cmdline HTTP/1.1", "Host: a\r\n\r\n");
+    assert_non_null(strstr(text, "\r\nContent-Length: "));
+    assert_null(strstr(text, "chunked"));
+    char words[2400] = "GET /debug/pprof/symbol?";
+    size_t len = strlen(words);
+    for (int i = 0; i < 100; i++) {
+        len += (size_t)snprintf(words + len, sizeof words - len, "%p+", (void *)server_stop);
+    }
+    snprintf(words + len, sizeof words - len, " HTTP/1.1");
+    text = ask(words, "Host: a\r\n\r\n");
+    assert_non_null(strstr(text, "\r\nTransfer-Encoding: chunked\r\n"));
+    assert_null(strstr(text, "Content-Length"));
+}
+
+static void test_server__what_two_readers_could_understand_differently_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *line, *rest;
+    } rows[] = {
+        {"GET /debug/pprof/cmdline HTTP/1.1", "Host: a\r\nHost: b\r\n\r\n"},
+        {"GET /debug/pprof/cmdline HTTP/1.1", "Host: a b\r\n\r\n"},
+        {"G(T /debug/pprof/cmdline HTTP/1.1", "Host: a\r\n\r\n"},
+        {"GET /debug/pprof/cmdline HTTP/1.1", "Host: a\r\nX(y: 1\r\n\r\n"},
+        {"POST /debug/pprof/symbol HTTP/1.1",
+         "Host: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"},
+        {"GET /debug/pprof/he%zz HTTP/1.1", "Host: a\r\n\r\n"},
+        {"GET debug/pprof/cmdline HTTP/1.1", "Host: a\r\n\r\n"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const char *text = ask(rows[i].line, rows[i].rest);
+        if (!begins(text, "HTTP/1.1 400 ")) print_error("%s %s\n", rows[i].line, text);
+        assert_true(begins(text, "HTTP/1.1 400 "));
+    }
+}
+
+// Would catch: a wait that does not see its client leave; then no window would ever be free again.
+static void test_server__a_client_that_leaves_frees_its_window(void **state) {
+    (void)state;
+    for (int i = 0; i < 6; i++) {  // three times as many as there are windows
+        int fd = client_connect(listeners.addresses[0]);
+        static const char request[] =
+            "GET /debug/pprof/profile?seconds=3600 HTTP/1.1\r\nHost: a\r\n\r\n";
+        client_send(fd, bytes_of_text(request));
+        shutdown(fd, SHUT_WR);
+        answer.len = 0;
+        client_read_all(fd, &answer);
+        close(fd);
+        assert_true(begins((const char *)answer.data, "HTTP/1.1 200 OK\r\n"));
+    }
+}
+
+static void test_server__requests_are_counted(void **state) {
+    (void)state;
+    uint64_t before = server_request_count();
+    for (int i = 0; i < 5; i++) ask("GET /debug/pprof/cmdline HTTP/1.1", "Host: a\r\n\r\n");
+    assert_int_equal(server_request_count(), before + 5);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pprof/pprof.c"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "tests/unit/pprof/client.h"
+#include "tests/unit/pprof/reader.h"
+
+static char message[PPROF_MESSAGE_BYTES];
+static struct pprof_statistics statistics;
+static struct buffer answer;
+
+static int setup_all(void **state) {
+    (void)state;
+    unsetenv("DISABLE_PPROF");
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    pprof_stop();
+    buffer_done(&answer);
+    return 0;
+}
+
+static size_t entries_of(const char *folder) {
+    size_t count_of_entries = 0;
+    DIR *open_folder = opendir(folder);
+    assert_non_null(open_folder);
+    while (readdir(open_folder) != NULL) count_of_entries++;
+    closedir(open_folder);
+    return count_of_entries;
+}
+
+static size_t open_files(void) {
+    return entries_of("/proc/self/fd");
+}
+
+static size_t threads(void) {
+    return entries_of("/proc/self/task");
+}
+
+static void start(const char *address) {
+    int error = pprof_start(&(struct pprof_options){.address = address}, message);
+    if (error != 0) print_error("%s\n", message);
+    assert_int_equal(error, 0);
+    pprof_read_statistics(&statistics);
+}
+
+static const char *ask(const char *path) {
+    char request[256];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+             path);
+    return client_ask(statistics.addresses[0], request, &answer);
+}
+
+static void test_pprof__it_serves_where_it_says_and_counts(void **state) {
+    (void)state;
+    start("localhost:0");
+    assert_true(statistics.is_serving);
+    assert_in_range(statistics.address_count, 1, 2);
+    uint64_t before = statistics.requests;
+    for (size_t i = 0; i < statistics.address_count; i++) {
+        static const char request[] =
+            "GET /debug/pprof/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        const char *text = client_ask(statistics.addresses[i], request, &answer);
+        assert_memory_equal(text, "HTTP/1.1 200 OK\r\n", 17);
+        assert_non_null(strstr(text, "<title>/debug/pprof/</title>"));
+    }
+    assert_memory_equal(ask("/nosuch"), "HTTP/1.1 404 ", 13);
+    pprof_read_statistics(&statistics);
+    assert_int_equal(statistics.requests, before + statistics.address_count + 1);
+}
+
+// Would catch: a thread, socket or event left behind by stop, or a second start that fails.
+static void test_pprof__it_can_be_stopped_and_started_again_and_leaves_nothing(void **state) {
+    (void)state;
+    start("localhost:0");
+    pprof_stop();
+    size_t files = open_files();
+    size_t tasks = threads();
+    for (int i = 0; i < 3; i++) {
+        start("localhost:0");
+        assert_memory_equal(ask("/debug/pprof/cmdline"), "HTTP/1.1 200 OK\r\n", 17);
+        pprof_stop();
+        assert_int_equal(open_files(), files);
+        assert_int_equal(threads(), tasks);
+    }
+    pprof_read_statistics(&statistics);
+    assert_false(statistics.is_serving);
+    pprof_stop();
+}
+
+static void test_pprof__a_taken_port_is_told_and_leaves_nothing(void **state) {
+    (void)state;
+    char address[64];
+    struct listeners other;
+    assert_int_equal(listeners_open("127.0.0.1:0", &other, message), 0);
+    snprintf(address, sizeof address, "localhost:%s", strrchr(other.addresses[0], ':') + 1);
+    size_t files = open_files();
+    size_t tasks = threads();
+    assert_int_equal(pprof_start(&(struct pprof_options){.address = address}, message),
+                     -EADDRINUSE);
+    assert_non_null(strstr(message, address));
+    assert_int_equal(open_files(), files);
+    assert_int_equal(threads(), tasks);
+    pprof_read_statistics(&statistics);
+    assert_false(statistics.is_serving);
+    assert_int_equal(statistics.address_count, 0);
+    pprof_stop();
+    listeners_close(&other);
+    start(address);  // and when it is free again, it works
+}
+
+static void test_pprof__what_is_no_address_is_told(void **state) {
+    (void)state;
+    assert_int_equal(pprof_start(&(struct pprof_options){.address = "nonsense"}, message), -EINVAL);
+    assert_non_null(strstr(message, "nonsense"));
+}
+
+static void *ask_for_a_long_profile(void *ret_text) {
+    struct buffer *text = ret_text;
+    static const char request[] =
+        "GET /debug/pprof/profile?seconds=3600 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    client_ask(statistics.addresses[0], request, text);
+    return NULL;
+}
+
+// Its client gets what there is.
+static void test_pprof__stop_ends_a_profile_under_way(void **state) {
+    (void)state;
+    start("127.0.0.1:0");
+    uint64_t before = statistics.ticks_recorded;
+    struct buffer text = {0};
+    pthread_t client;
+    pthread_create(&client, NULL, ask_for_a_long_profile, &text);
+    // Until it runs: with a window open this thread's own time is sampled.
+    do {
+        pprof_read_statistics(&statistics);
+    } while (statistics.ticks_recorded == before);
+    pprof_stop();
+    pthread_join(client, NULL);
+    assert_memory_equal(text.data, "HTTP/1.1 200 OK\r\n", 17);
+    assert_non_null(strstr((const char *)text.data, "filename=\"profile\""));
+    client_keep_body(&text);
+    struct reader_profile read = reader_read(buffer_bytes(&text));
+    assert_true(read.sample_count != 0);
+    reader_done(&read);
+    buffer_done(&text);
+}
