@@ -172,7 +172,10 @@ static enum status on_request_body(struct turn *turn) {
     if (!is_read) return STATUS_OK;
     metrics_add(stream->metrics, METRIC_REQUESTS_ROUTED, 1);
     const struct observer *observer = stream->options->observer;
-    if (observer != NULL) stream->label = observer->label(stream->operation, model);
+    if (observer != NULL) {
+        stream->label = observer->label(stream->operation, model);
+        observer->enter(stream->label);  // the rest of this turn, too; receive leaves both
+    }
     turn->answer.set_header_count = 2;
     turn->answer.set_headers[0] = (struct message_header){
         .name = BYTES_LITERAL("x-ai-eg-model"),

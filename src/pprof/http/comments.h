@@ -8,6 +8,7 @@
 // The version that the program gave at start; borrowed for ever. Context: start-up.
 void comments_set_version(const char *version);
 
-// Appends lines "key=value": version, build id, pod, node and namespace where the environment names
-// them, the container's limits, the sampling rates in force, what was lost. Context: any thread.
+// Appends lines of key=value pairs: version, build id, pod, node and namespace where the
+// environment names them, the container's limits, the sampling rates in force, what was lost.
+// Context: any thread.
 MUST_USE enum status comments_write(struct buffer *out);

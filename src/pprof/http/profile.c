@@ -28,7 +28,8 @@ static enum status encode(const struct cpu_window *window, int64_t duration_ns,
     struct buffer comments = {0};
     enum status status = comments_write(&comments);
     if (status == STATUS_OK) {
-        status = buffer_append_format(&comments, "stacks_cut=%" PRId64 "\n", window->cut_count);
+        status = buffer_append_format(&comments, "lost in this profile: stacks_cut=%" PRId64 "\n",
+                                      window->cut_count);
     }
     const struct profile profile = {
         .sample_types =
