@@ -349,7 +349,19 @@ static int run(struct values *values) {
     return exit_code(status);
 }
 
+// Help must be had while another setting is wrong.
+static bool has_word(int argc, char **argv, const char *word) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], word) == 0) return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv) {
+    if (has_word(argc, argv, "--help")) {
+        print_what_was_asked(&(const struct values){.wants_help = true});
+        return EXIT_SUCCESS;
+    }
     struct values values = {0};
     char message[SETTINGS_MESSAGE_BYTES];
     enum status status = settings_read(table, COUNT_OF(table), argc, argv, &values, message);

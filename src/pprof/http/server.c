@@ -103,10 +103,11 @@ static void free_body(void *context) {
     free(body);
 }
 
-static struct MHD_Response *make_response(struct answer *answer, bool is_head) {
+static struct MHD_Response *make_response(struct answer *answer, bool is_head, bool is_http_1_0) {
     bool is_small = answer->body.len <= SMALL_BODY_BYTES;
-    // Go tells the length of a small body only, and of a redirect's never.
-    if (is_head && (!is_small || answer->location.len != 0)) {
+    // Go tells the length of a small body only, and of a redirect's never. In HTTP/1.0 the library
+    // would say that this one's is 0.
+    if (is_head && !is_http_1_0 && (!is_small || answer->location.len != 0)) {
         return MHD_create_response_empty(MHD_RF_HEAD_ONLY_RESPONSE);
     }
     struct buffer *body = calloc(1, sizeof *body);
@@ -148,10 +149,11 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, const char
     if (answer->location.len != 0 && buffer_append_byte(&answer->location, '\0') != STATUS_OK) {
         answer_failure(answer, STATUS_NO_MEMORY);
     }
-    struct MHD_Response *response = make_response(answer, strcmp(method, "HEAD") == 0);
+    bool is_http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
+    struct MHD_Response *response = make_response(answer, strcmp(method, "HEAD") == 0, is_http_1_0);
     if (response == NULL) return MHD_NO;  // closes the connection: no memory even for an answer
     add_headers(response, answer);
-    if (strcmp(version, MHD_HTTP_VERSION_1_0) == 0) {
+    if (is_http_1_0) {
         MHD_set_response_options(response, MHD_RF_HTTP_1_0_SERVER, MHD_RO_END);
     }
     patience_set(patience_of(connection), ANSWER_SECONDS);

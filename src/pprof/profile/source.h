@@ -23,7 +23,8 @@ struct source {
     enum status (*collect_text)(struct store *store);
     // For the index. Context: any thread.
     int64_t (*count)(void *context);
-    // The lines above the records of the text form, and those below; either may be NULL.
+    // The lines above the records of the text form, and those below. NULL: "NAME profile: total N",
+    // by the first value, and nothing.
     enum status (*write_text_head)(const struct store *store, struct buffer *out);
     enum status (*write_text_tail)(struct buffer *out);
     // One record up to its " @": how the values are written. NULL: the first value.

@@ -14,7 +14,7 @@ static enum status write_frame(uintptr_t address, struct buffer *out) {
     uintptr_t start = symbol_start(address);
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        status = buffer_append_format(out, "#\t%#" PRIxPTR "\t%s+%#" PRIxPTR "\t%s:%d\n", address,
+        status = buffer_append_format(out, "#\t%#" PRIxPTR "\t%s+0x%" PRIxPTR "\t%s:%d\n", address,
                                       lines[i].function, start != 0 ? address - start : 0,
                                       lines[i].file, lines[i].line);
     }
@@ -31,11 +31,24 @@ enum status text_write_frames(const struct sample_key *key, struct buffer *out) 
     return status;
 }
 
+// Values may come from clients: none may leave its quotes, or its line.
+static enum status write_quoted(const char *text, struct buffer *out) {
+    enum status status = buffer_append_byte(out, '"');
+    for (; status == STATUS_OK && *text != '\0'; text++) {
+        uint8_t c = (uint8_t)*text;
+        const char *form = c == '"' || c == '\\' ? "\\%c" : c < ' ' || c == 0x7f ? "\\x%02x" : "%c";
+        status = buffer_append_format(out, form, c);
+    }
+    return status == STATUS_OK ? buffer_append_byte(out, '"') : status;
+}
+
 // {"thread":"worker", "state":"IO wait"}: as Go prints the labels of goroutines.
 static enum status write_pair(const char *key, const char *value, int *count, struct buffer *out) {
     if (value == NULL || value[0] == '\0') return STATUS_OK;
-    return buffer_append_format(out, "%s\"%s\":\"%s\"", (*count)++ == 0 ? "# labels: {" : ", ", key,
-                                value);
+    enum status status = buffer_append_text(out, (*count)++ == 0 ? "# labels: {" : ", ");
+    if (status == STATUS_OK) status = write_quoted(key, out);
+    if (status == STATUS_OK) status = buffer_append_byte(out, ':');
+    return status == STATUS_OK ? write_quoted(value, out) : status;
 }
 
 static enum status write_labels(const struct sample_key *key, struct buffer *out) {
@@ -104,9 +117,16 @@ static enum status write_sorted(const struct source *source, const struct store 
     return status;
 }
 
+static enum status write_total(const struct source *source, const struct store *store,
+                               struct buffer *out) {
+    int64_t total = 0;
+    for (const struct sample *s = store->first; s != NULL; s = s->next) total += s->values[0];
+    return buffer_append_format(out, "%s profile: total %" PRId64 "\n", source->name, total);
+}
+
 enum status text_write(const struct source *source, const struct store *store, struct buffer *out) {
-    enum status status = STATUS_OK;
-    if (source->write_text_head != NULL) status = source->write_text_head(store, out);
+    enum status status = source->write_text_head != NULL ? source->write_text_head(store, out)
+                                                         : write_total(source, store, out);
     if (status == STATUS_OK) status = write_sorted(source, store, out);
     if (status == STATUS_OK && source->write_text_tail != NULL) {
         status = source->write_text_tail(out);

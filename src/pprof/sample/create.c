@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pprof/sample/create.h"
 
-#include <inttypes.h>
 #include <stdatomic.h>
 
 #include "pprof/libc/plain.h"
@@ -35,11 +34,6 @@ static int64_t period(void) {
     return 1;
 }
 
-static enum status write_head(const struct store *samples, struct buffer *out) {
-    (void)samples;
-    return buffer_append_format(out, "threadcreate profile: total %" PRId64 "\n", count(NULL));
-}
-
 const struct source threadcreate_source = {
     .name = "threadcreate",
     .description = "Stacks that created threads, since the start.",
@@ -48,5 +42,4 @@ const struct source threadcreate_source = {
     .period = period,
     .collect = collect,
     .count = count,
-    .write_text_head = write_head,
 };

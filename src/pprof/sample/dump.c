@@ -64,7 +64,7 @@ static void read_name(pid_t tid, char name[THREAD_NAME_BYTES]) {
 }
 
 // False if the thread is not parked, or stopped being so while it was read.
-static bool read_parked(const struct thread *thread, struct moment *moment) {
+static bool read_parked(struct thread *thread, struct moment *moment) {
     // pairs with the release in thread_park
     unsigned before = atomic_load_explicit(&thread->park_sequence, memory_order_acquire);
     if (before % 2 == 0) return false;
@@ -76,8 +76,8 @@ static bool read_parked(const struct thread *thread, struct moment *moment) {
     struct walk_result walk = walk_frames(frame, frame, thread->stack_high, tick->addresses + 1,
                                           STACK_DEPTH - 1);
     tick->depth = 1 + walk.depth;
-    atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(&thread->park_sequence, memory_order_relaxed) != before) return false;
+    // A write, if of nothing: no read from above may come after it.
+    if (atomic_fetch_add(&thread->park_sequence, 0) != before) return false;
     moment->state = state;
     moment->since_ns = since_ns;
     return true;
@@ -193,17 +193,11 @@ static int64_t period(void) {
     return 1;
 }
 
-static enum status write_head(const struct store *samples, struct buffer *out) {
-    int64_t total = 0;
-    for (const struct sample *s = samples->first; s != NULL; s = s->next) total += s->values[0];
-    return buffer_append_format(out, "goroutine profile: total %" PRId64 "\n", total);
-}
-
 // "\tFILE:LINE +0xOFFSET", the second line of each frame.
 static enum status write_place(const struct symbol_line *line, uintptr_t address,
                                struct buffer *out) {
     uintptr_t start = symbol_start(address);
-    return buffer_append_format(out, "\t%s:%d +%#" PRIxPTR "\n", line->file, line->line,
+    return buffer_append_format(out, "\t%s:%d +0x%" PRIxPTR "\n", line->file, line->line,
                                 start != 0 ? address - start : 0);
 }
 
@@ -274,6 +268,5 @@ const struct source goroutine_source = {
     .period = period,
     .collect = collect,
     .count = count,
-    .write_text_head = write_head,
     .write_dump = write_dump,
 };

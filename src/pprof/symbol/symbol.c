@@ -4,6 +4,7 @@
 #include <backtrace.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "pprof/stack/image.h"
 #include "pprof/symbol/vdso.h"
@@ -79,14 +80,26 @@ static size_t resolve_in_program(uintptr_t address, struct symbol_line *lines) {
     return last + 1;
 }
 
-size_t symbol_resolve(uintptr_t address, struct symbol_line lines[SYMBOL_LINES_MOST]) {
-    const struct image *image = images_find(address);
-    if (image == NULL) return 0;
-    if (!image->is_vdso) return resolve_in_program(address, lines);
-    const char *function = vdso_find_function(image, address);
+static size_t resolve_in_vdso(const struct image *vdso, uintptr_t address,
+                              struct symbol_line *lines) {
+    const char *function = vdso_find_function(vdso, address);
     if (function == NULL) return 0;
     lines[0] = (struct symbol_line){.function = function, .file = ""};
     return 1;
+}
+
+size_t symbol_resolve(uintptr_t address, struct symbol_line lines[SYMBOL_LINES_MOST]) {
+    const struct image *image = images_find(address);
+    if (image == NULL) return 0;
+    size_t count = image->is_vdso ? resolve_in_vdso(image, address, lines)
+                                  : resolve_in_program(address, lines);
+    // A function that no line table covers (the program's first, the vDSO's) is somewhere in the
+    // image: tools expect a file's name. Without its folder, which is the machine's.
+    const char *slash = strrchr(image->path, '/');
+    for (size_t i = 0; i < count; i++) {
+        if (is_empty(lines[i].file)) lines[i].file = slash != NULL ? slash + 1 : image->path;
+    }
+    return count;
 }
 
 uintptr_t symbol_start(uintptr_t address) {

@@ -9,7 +9,7 @@
 
 struct symbol_line {
     const char *function;  // never NULL
-    const char *file;      // "" unknown
+    const char *file;      // the image's own if no line is known; never NULL
     int line;              // 0 unknown
 };
 
