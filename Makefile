@@ -6,10 +6,13 @@
 #@   OPT=-O0                   another optimisation level
 #@   WERROR=0                  warnings do not stop the build
 #@   JOBS=2                    how many commands run at once (all processors)
-#@   SECONDS=60                how long each fuzzer runs in test-fuzz
+#@   G=./contract RUN=TestX    test-go: these packages, these tests
+#@   RUNS=20000 SECONDS=60     runs of each fuzzer in `fuzz`, seconds of each in `test-fuzz`
 #@   CACHE=folder              third-party sources and libraries (~/.cache/extproc-build)
 #@   TARBALLS=folder           take the sources named in image/dependencies.lock from here
 #@   BUILD=build               where everything that is made goes
+#@   VERSION=v1.2.3            what the program says it is (git describe)
+#@   CFLAGS= LDFLAGS=          added last to ours
 
 BUILD ?= build
 SAN ?=
@@ -44,9 +47,11 @@ GEN := $(BUILD)/gen
 
 # Flags by purpose.
 language  := -std=gnu11 -D_GNU_SOURCE -Isrc -I$(GEN)
-warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef \
-             -Wwrite-strings -Wformat=2 -Wno-format-nonliteral -Wnull-dereference $(if $(filter 0,$(WERROR)),,-Werror)
-# Stacks and names are what this program is about: frame pointers everywhere, line tables, unwind rows for leaves.
+warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+             -Wold-style-definition -Wwrite-strings -Wformat=2 -Wno-format-nonliteral \
+             -Wnull-dereference $(if $(filter 0,$(WERROR)),,-Werror)
+# Stacks and names are what this program is about: frame pointers everywhere, line tables, unwind
+# rows for leaves.
 debug     := -g1 -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fasynchronous-unwind-tables
 # The same bytes in any folder.
 repeat    := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(BUILD)/=
@@ -55,16 +60,18 @@ ifeq ($(SAN),)
 # Our headers before gcc's: it brings a backtrace.h of its own.
 CC        := gcc -specs=image/musl.specs --sysroot=$(BUILD)/musl -isystem $(BUILD)/musl/include
 hardening := -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
-# ld gives functions that it drops the address 0 in the debug data: nothing real may lie there, or it takes their names.
-link      := -Wl,--gc-sections -Wl,--section-start=.init=0x400000 -Wl,--compress-debug-sections=zlib \
-             -Wl,--whole-archive -ltcmalloc -Wl,--no-whole-archive
+# ld gives functions that it drops the address 0 in the debug data: nothing real may lie there, or
+# it takes their names.
+link      := -Wl,--gc-sections -Wl,--section-start=.init=0x400000 \
+             -Wl,--compress-debug-sections=zlib -Wl,--whole-archive -ltcmalloc -Wl,--no-whole-archive
 else
 compiler  := $(if $(findstring fuzzer,$(SAN)),clang-14 -w,gcc)
 CC        := $(compiler) -isystem $(BUILD)/$(LIBC)/include -L$(BUILD)/$(LIBC)/lib
 sanitize  := -fsanitize=$(SAN:fuzzer%=fuzzer-no-link%) -fno-sanitize-recover=all
 link      := -pie -pthread
 endif
-LIBS       = -Wl,--start-group $(LIBRARY) -lmicrohttpd -lnghttp2 -luv -lbacktrace -lprotobuf-c -lyyjson -lz -Wl,--end-group
+LIBS       = -Wl,--start-group $(LIBRARY) -lmicrohttpd -lnghttp2 -luv -lbacktrace -lprotobuf-c \
+             -lyyjson -lz -lm -Wl,--end-group
 WRAPPED   := $(shell sed 's/\#.*//' src/pprof/wrapped 2>/dev/null)
 # Each wrapper is linked also where only libc calls it: libc comes after the library.
 wrap      := $(foreach name,$(WRAPPED),-Wl$(comma)--wrap=$(name) -Wl$(comma)--undefined=__wrap_$(name))
@@ -74,7 +81,8 @@ depend     = -MMD -MP -MF $(@:.o=.d)
 ready     := $(BUILD)/$(LIBC).ready $(OBJ)/flags
 
 SOURCES   := $(sort $(shell find src -name '*.c' 2>/dev/null))
-MESSAGES  := $(patsubst src/%.proto,$(GEN)/%.pb-c.c,$(sort $(shell find src -name '*.proto' 2>/dev/null)))
+PROTOS    := $(sort $(shell find src -name '*.proto' 2>/dev/null))
+MESSAGES  := $(PROTOS:src/%.proto=$(GEN)/%.pb-c.c)
 OBJECTS   := $(SOURCES:src/%.c=$(OBJ)/src/%.o) $(MESSAGES:$(GEN)/%.c=$(OBJ)/gen/%.o)
 MAIN      := $(OBJ)/src/main.o
 LIBRARY   := $(OBJ)/libsrc.a
@@ -94,8 +102,8 @@ help:
 build: $(PROGRAM)
 
 $(PROGRAM): $(MAIN) $(LIBRARY) $(wildcard src/pprof/wrapped)
-	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -o $@ $(MAIN) $(LIBRARY) -Wl,-Map=$(OBJ)/extproc.map \
-	    $(link) $(wrap) $(LIBS)
+	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -o $@ $(MAIN) $(LIBRARY) \
+	    -Wl,-Map=$(OBJ)/extproc.map $(link) $(wrap) $(LIBS)
 
 $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS)) $(OBJ)/members
 	$(call quiet,AR,$@) rm -f $@ && ar qcsD $@ $(filter %.o,$^)
@@ -125,13 +133,13 @@ $(BUILD)/version $(OBJ)/flags $(OBJ)/members: _force
 .PHONY: _force
 _force:
 
+-include $(OBJECTS:.o=.d)
+include image/image.mk
+-include charts/charts.mk tests/tests.mk tests/run/run.mk tests/lint/lint.mk
+
 ##@ Clean
 
 ## Removes build/; the cache stays.
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)
-
--include $(OBJECTS:.o=.d)
-include image/image.mk
--include charts/charts.mk tests/tests.mk tests/run/run.mk tests/lint/lint.mk

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Brings tarballs named in dependencies.lock into CACHE/sources and checks their sums. What is there already is not
-# asked for again, so this works without a network once everything was fetched.
+# Brings tarballs named in dependencies.lock into CACHE/sources and checks their sums. What is there
+# already is not asked for again, so this works without a network once everything was fetched.
 #
 #     CACHE=folder [TARBALLS=folder] image/fetch.sh NAME...
 set -eu
@@ -20,15 +20,18 @@ field() {
     awk -v name="$1" -v column="$2" '$1 == name { print $column }' "$lock"
 }
 
-# A file with a wrong sum is never used and never stays in the cache: what is there is what the lock says.
+# A file with a wrong sum is never used and never stays in the cache: what is there is what the lock
+# says.
 check_sum() {
     expected=$(field "$2" 4)
     found=$(sha256sum "$1" | cut -d ' ' -f 1)
     [ "$expected" = "$found" ] && return
-    case $1 in "$CACHE"/*) rm -f "$1" ;; esac
+    advice="Fetch it anew, or see who changed it."
+    case $1 in "$CACHE"/*) rm -f "$1" && advice="It is removed: run again to fetch it anew." ;; esac
     fail "wrong sha256 of $(basename "$1") (in $(dirname "$1"))
   expected $expected
-  found    $found"
+  found    $found
+$advice"
 }
 
 missing=
@@ -57,28 +60,31 @@ explain_missing() {
     exit 1
 }
 
-# keep FOLDER NAME...: what was asked for is in FOLDER now; it goes into the cache if it is what the lock says.
+# keep FOLDER NAME...: what was asked for is in FOLDER now; it goes into the cache if it is what the
+# lock says.
 keep() {
     folder=$1
     shift
     for name in "$@"; do
         tarball=$(field "$name" 3)
-        [ -e "$folder/$tarball" ] || fail "$name came as another file than $tarball: is there a new version?"
+        [ -e "$folder/$tarball" ] || fail "$name came as another file than $tarball: a new version?"
         check_sum "$folder/$tarball" "$name"
         mv "$folder/$tarball" "$sources/$tarball"
     done
 }
 
-# apt with a configuration of its own: the machine's mirror and key, but trixie's source index, and nothing of the
-# machine's apt state is touched. The tarball of a source package outlives its Debian revisions, so it is asked for as
-# NAME/trixie and held to the sum in the lock.
+# apt with a configuration of its own: the machine's mirror and key, but trixie's source index, and
+# nothing of the machine's apt state is touched. The tarball of a source package outlives its Debian
+# revisions, so it is asked for as NAME/trixie and held to the sum in the lock.
 from_debian() {
-    command -v apt-get >/dev/null || explain_missing "there is no apt-get here to ask Debian for sources"
+    command -v apt-get >/dev/null || explain_missing "there is no apt-get to ask Debian for sources"
     apt=$CACHE/apt
     mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/download"
-    mirror=$(apt-get indextargets --format "\$(REPO_URI)" 'Created-By: Packages' | sed -n '/security/!{p;q}')
+    mirror=$(apt-get indextargets --format "\$(REPO_URI)" 'Created-By: Packages' |
+        sed -n '/security/!{p;q}')
     [ -n "$mirror" ] || explain_missing "the machine's apt sources name no Debian mirror"
-    echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" > "$apt/sources.list"
+    key=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb-src [signed-by=$key] $mirror trixie main" > "$apt/sources.list"
     cat > "$apt/apt.conf" <<EOF
 Dir::State "$apt/state";
 Dir::Cache "$apt/cache";
@@ -107,8 +113,8 @@ from_pypi() {
     wheels=$CACHE/wheels
     mkdir -p "$wheels"
     for name in "$@"; do
-        python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --dest "$wheels" \
-            "$name==$(field "$name" 2)" > "$wheels/log" 2>&1 < /dev/null || {
+        python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+            --dest "$wheels" "$name==$(field "$name" 2)" > "$wheels/log" 2>&1 < /dev/null || {
             cat "$wheels/log" >&2
             explain_missing "the Python package index did not give $name"
         }

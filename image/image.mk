@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Third parties: tools by apt, sources by the lock, libraries in the cache. $(BUILD)/musl, glibc and glibc-thread are links
-# into the cache; everything that is compiled depends on the .ready file of its link.
+# Third parties: tools by apt, sources by the lock, libraries in the cache. $(BUILD)/musl, glibc and
+# glibc-thread are links into the cache; everything that is compiled depends on the .ready file of
+# its link.
 
 LIBRARY_INPUTS := $(addprefix image/,dependencies.lock fetch.sh sysroot.sh package.sh musl.specs) \
                   $(shell find image/recipes image/patches image/runtime image/gperftools -type f) \

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds one third-party package: unpack, patch, run recipes/NAME.sh in the source folder, leave the result in PREFIX.
-# Called by sysroot.sh, which sets: CACHE, LIBC (musl or glibc), PREFIX, WORK, TARBALL, NAME, VERSION, JOBS, CC, CXX.
+# Builds one third-party package: unpack, patch, run recipes/NAME.sh in the source folder, leave the
+# result in PREFIX. Called by sysroot.sh, which sets: CACHE, LIBC (musl or glibc), PREFIX, WORK,
+# TARBALL, NAME, VERSION, JOBS, CC, CXX.
 set -eu
 image=$(cd "$(dirname "$0")" && pwd)
 source=$WORK/$NAME-$VERSION
@@ -20,13 +21,15 @@ for patch in "$image/patches/$NAME"-*.patch; do
     [ -e "$patch" ] && patch -p1 --fuzz=0 < "$patch"
 done
 
-# Debug data and messages name sources as NAME-VERSION/file, wherever this was built. So everything is compiled outside the
-# source folder by absolute names, which the compiler then cuts: in a relative name it would not show whose file it is.
+# Debug data and messages name sources as NAME-VERSION/file, wherever this was built. So everything
+# is compiled outside the source folder by absolute names, which the compiler then cuts: in a
+# relative name it would not show whose file it is.
 export SOURCE_DATE_EPOCH=0 LC_ALL=C
 CFLAGS="-O2 -g1 -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fasynchronous-unwind-tables"
 CFLAGS="$CFLAGS -ffunction-sections -fdata-sections -fPIE"
 # Of several matching maps the compiler takes the last.
-CFLAGS="$CFLAGS -ffile-prefix-map=/usr=usr -ffile-prefix-map=$image=image ${SYSROOT:+-ffile-prefix-map=$SYSROOT=$LIBC}"
+CFLAGS="$CFLAGS -ffile-prefix-map=/usr=usr -ffile-prefix-map=$image=image"
+CFLAGS="$CFLAGS ${SYSROOT:+-ffile-prefix-map=$SYSROOT=$LIBC}"
 CFLAGS="$CFLAGS -ffile-prefix-map=$WORK=$NAME-$VERSION -ffile-prefix-map=$source=$NAME-$VERSION"
 HARDENING="-fstack-protector-strong -fstack-clash-protection"
 export CC CXX CFLAGS HARDENING PREFIX JOBS LIBC

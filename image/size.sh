@@ -15,14 +15,16 @@ readelf -SW "$program" | awk '
         printf "%d %s %s\n", loaded, $1, $2 == "NOBITS" ? "0" : $5
     }' | while read -r loaded name size; do
     printf '%s %10d  %s\n' "$loaded" "0x$size" "$name"
-done | sort -k 1,1nr -k 2,2nr | awk '$2 > 1000 { printf "%12d  %s%s\n", $2, $3, $1 ? "" : "  (not loaded)" }'
+done | sort -k 1,1nr -k 2,2nr |
+    awk '$2 > 1000 { printf "%12d  %s%s\n", $2, $3, $1 ? "" : "  (not loaded)" }'
 
 echo
 echo "Loaded bytes by origin (code, constants, data; not the zeroed)"
 awk '
     /^Linker script and memory map/ { on = 1 }
     !on { next }
-    # An output section starts in the first column, an input section in the second; a long name has its own line.
+    # An output section starts in the first column, an input section in the second; a long name has
+    # its own line.
     /^[._a-z]/ { output = $1; held = "" }
     /^ [._a-zA-Z]/ && NF == 1 { held = $1; next }
     /^ +0x/ && held != "" && NF >= 3 { address = $1; size = $2; file = $3; held = ""; take() }
@@ -37,16 +39,16 @@ awk '
         bytes[origin] += hex(substr(size, 3))
     }
     function hex(text,    value, i) {
-        for (i = 1; i <= length(text); i++) value = value * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1
+        for (i = 1; i <= length(text); i++)
+            value = value * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1
         return value
     }
     END { for (origin in bytes) printf "%12d  %s\n", bytes[origin], origin }' "$map" | sort -rn
 
 echo
 echo "Largest functions and tables"
-nm -S --size-sort -r -C "$program" | awk '$3 ~ /[tTrRdD]/' | head -n 15 | while read -r _ size kind name; do
-    printf '%12d  %s %s\n' "0x$size" "$kind" "$name"
-done
+nm -S --size-sort -r -C "$program" | awk '$3 ~ /[tTrRdD]/' | head -n 15 |
+    while read -r _ size kind name; do printf '%12d  %s %s\n' "0x$size" "$kind" "$name"; done
 
 echo
 stripped=$(mktemp)

@@ -2,8 +2,8 @@
 # shellcheck shell=sh
 # Sourced: steps that take a while say so while they go on.
 
-# step NAME LOG COMMAND...: one line when it starts, one with the time when it ends; the output goes to LOG, whose end is
-# shown when the command fails.
+# step NAME LOG COMMAND...: one line when it starts, one with the time when it ends; the output goes
+# to LOG, whose end is shown when the command fails.
 step() {
     step_name=$1 step_log=$2
     shift 2

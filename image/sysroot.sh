@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the third-party libraries for one C library and lets LINK point at the result: a folder with include and lib.
+# Builds the third-party libraries for one C library and lets LINK point at the result: a folder
+# with include and lib.
 #
 #     CACHE=folder JOBS=n [TARBALLS=folder] image/sysroot.sh musl|glibc|glibc-thread LINK
 #
-# Each package is kept in CACHE/packages under a key: the hash of everything that goes into it (its line in the lock, its
-# recipe, patches and inputs, the C library below it, the compiler). A sysroot is the union of its packages, in
-# CACHE/sysroots under the hash of their keys. So a change builds what it touches, and a fresh clone with a warm cache
-# builds nothing. glibc-thread is glibc with the libraries instrumented for ThreadSanitizer, which else can't see that
-# they synchronise.
+# Each package is kept in CACHE/packages under a key: the hash of everything that goes into it (its
+# line in the lock, its recipe, patches and inputs, the C library below it, the compiler). A sysroot
+# is the union of its packages, in CACHE/sysroots under the hash of their keys. So a change builds
+# what it touches, and a fresh clone with a warm cache builds nothing. glibc-thread is glibc with
+# the libraries instrumented for ThreadSanitizer, which else can't see that they synchronise.
 set -euo pipefail
 image=$(cd "$(dirname "$0")" && pwd)
 libc=$1 link=$2
@@ -82,7 +83,8 @@ if [ ! -d "$sysroot" ]; then
     "$image/fetch.sh" ${musl_key:+musl} $libraries
     if [ "$libc" = musl ]; then
         build musl "$musl_key"
-        CC="gcc -specs=$image/musl.specs --sysroot=$SYSROOT" CXX="g++ -specs=$image/musl.specs --sysroot=$SYSROOT"
+        CC="gcc -specs=$image/musl.specs --sysroot=$SYSROOT"
+        CXX="g++ -specs=$image/musl.specs --sysroot=$SYSROOT"
     fi
     export -f build
     export image libc CC CXX SYSROOT

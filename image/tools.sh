@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The tools of the machine: which there are, and by which Debian package the missing ones come.
 #
-#     image/tools.sh need GROUP...   installs what is missing of the groups, or says exactly what to install
+#     image/tools.sh need GROUP...   installs what is missing, or says exactly what to install
 #     image/tools.sh doctor          lists all of them
 set -eu
 
@@ -54,15 +54,17 @@ need() {
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         echo "These Debian packages are missing: $missing" >&2
-        echo "This user may not install them (that takes root and apt-get). Fix: sudo apt-get install $missing" >&2
+        echo "To install them takes root and apt-get. Fix: sudo apt-get install $missing" >&2
         exit 1
     fi
     started=$(date +%s)
     echo "  Debian packages: installing $missing"
     log=$(mktemp)
     # shellcheck disable=SC2086  # a list of words
-    if ! { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing; } \
-        > "$log" 2>&1 < /dev/null; then
+    if ! {
+        apt-get -q update &&
+            DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+    } > "$log" 2>&1 < /dev/null; then
         tail -n 20 "$log" >&2
         rm -f "$log"
         echo "apt-get could not install: $missing" >&2
@@ -76,7 +78,8 @@ doctor() {
     for group in build pip run test lint; do
         rows "$group" | while read -r package proof; do
             if is_there "$proof"; then
-                printf '%-6s %-20s found    %s\n' "$group" "$package" "$(command -v "$proof" || echo "$proof")"
+                where=$(command -v "$proof" || echo "$proof")
+                printf '%-6s %-20s found    %s\n' "$group" "$package" "$where"
             else
                 printf '%-6s %-20s MISSING  apt-get install %s\n' "$group" "$package" "$package"
             fi

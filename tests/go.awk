@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Reads `go test -json`: tests that failed with what they printed and how to run them again (to standard error), one line
-# for each package, and at the end "passed failed" (to standard output). A test with subtests counts as its subtests.
+# Reads `go test -json`: tests that failed with what they printed and how to run them again (to
+# standard error), one line for each package, and at the end "passed failed" (to standard output). A
+# test with subtests counts as its subtests.
 function field(line, name,    at, rest) {
     at = index(line, "\"" name "\":\"")
     if (at == 0) return ""
@@ -10,7 +11,8 @@ function field(line, name,    at, rest) {
 }
 function unescape(text) {
     gsub(/\\n/, "\n", text); gsub(/\\t/, "\t", text); gsub(/\\"/, "\"", text)
-    gsub(/\\u003c/, "<", text); gsub(/\\u003e/, ">", text); gsub(/\\u0026/, "\\&", text); gsub(/\\\\/, "\\", text)
+    gsub(/\\u003c/, "<", text); gsub(/\\u003e/, ">", text); gsub(/\\u0026/, "\\&", text)
+    gsub(/\\\\/, "\\", text)
     return text
 }
 {
@@ -41,7 +43,8 @@ END {
             # Its parts count; but it can also fail by itself.
             if (outcome[key] != "fail") continue
             by_itself = 1
-            for (other in outcome) if (index(other, key "/") == 1 && outcome[other] == "fail") by_itself = 0
+            for (other in outcome)
+                if (index(other, key "/") == 1 && outcome[other] == "fail") by_itself = 0
             if (!by_itself) continue
         }
         if (outcome[key] == "pass") passed++

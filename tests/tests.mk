@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What is tested, each kind by its own target; `make test` is all of them, and ends in one line that counts.
+# What is tested, each kind by its own target; `make test` is all of them, and ends in one line that
+# counts.
 
 TESTED   := $(OBJ)/tests
 UNITS    := $(if $(T),$(T),$(sort $(shell find tests/unit -name '*.c' 2>/dev/null)))
@@ -8,22 +9,24 @@ KNOBS    := $(if $(SAN),SAN=$(SAN))
 
 ##@ Test
 
-## Everything that is fit for each change: unit tests, a short round of each fuzzer, and the tests in Go against the
-## built program. With SAN= the unit tests only.
+## Everything that is fit for each change: unit tests, a short round of each fuzzer, and the tests
+## in Go against the built program. With SAN= the unit tests only.
 .PHONY: test
 test:
 	@image/tools.sh need build test run
-	@MAKE="$(MAKE) --no-print-directory" COUNTS=$(TESTED)/counts tests/test.sh unit $(if $(SAN),,fuzz test-go)
+	@MAKE="$(MAKE) --no-print-directory" COUNTS=$(TESTED)/counts tests/test.sh unit $(if $(SAN),,fuzz test-go test-chart)
 
 ## Unit tests, and T=tests/unit/...c for one file; SAN= for a sanitizer.
 .PHONY: unit
 unit: $(UNITS:%.c=$(OBJ)/%)
 	@JOBS=$(JOBS) KNOBS="$(KNOBS)" $(unsanitary) tests/unit/run.sh $(OBJ) $(TESTED)/counts/unit $(UNITS:.c=)
 
-# The kernel's address space layout has more random bits than gcc's ThreadSanitizer knows how to live with.
+# The kernel's address space layout has more random bits than gcc's ThreadSanitizer knows how to
+# live with.
 unsanitary := $(if $(findstring thread,$(SAN)),setarch -R)
 
-# White box: a test includes the .c file that it tests, and links with the rest. `// Link: FLAGS` in it adds to the link.
+# White box: a test includes the .c file that it tests, and links with the rest. `// Link: FLAGS` in
+# it adds to the link.
 test_warnings := $(warnings) -Wno-unused-function -Wno-missing-prototypes
 $(UNITS:%.c=$(OBJ)/%.run.c): $(OBJ)/%.run.c: %.c tests/unit/runner.awk
 	@mkdir -p $(@D)
@@ -35,8 +38,9 @@ $(UNITS:%.c=$(OBJ)/%): %: %.o $(LIBRARY)
 	    $$(sed -n 's,^// Link: ,,p' $(@:$(OBJ)/%=%).c) $(link) $(wrap) $(LIBS) -lcmocka
 -include $(UNITS:%.c=$(OBJ)/%.d)
 
-# Programs that the tests start: tests/backend, tests/truth, tests/storm. A file with a main function is a program, at
-# build/tests/FOLDER/NAME; the other files of its folder are linked to it. Built like the product.
+# Programs that the tests start: tests/backend, tests/truth, tests/storm. A file with a main
+# function is a program, at build/tests/FOLDER/NAME; the other files of its folder are linked to it.
+# Built like the product.
 PROGRAM_FILES := $(wildcard tests/backend/*.c tests/truth/*.c tests/storm/*.c)
 MAIN_FILES    := $(shell grep -l '^int main' /dev/null $(PROGRAM_FILES))
 PROGRAMS      := $(MAIN_FILES:%.c=$(BUILD)/%)
@@ -45,9 +49,11 @@ $(PROGRAM_FILES:%.c=$(OBJ)/%.o) $(FUZZERS:%.c=$(OBJ)/%.o): $(OBJ)/%.o: %.c $(rea
 	$(call quiet,CC,$<) $(compile) -I. $(warnings) -Wno-missing-prototypes $(CFLAGS) $(depend) -c $< -o $@
 .SECONDEXPANSION:
 $(PROGRAMS): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(LIBRARY) \
-    $$(addprefix $(OBJ)/,$$(addsuffix .o,$$(basename $$(filter-out $(MAIN_FILES),$$(wildcard tests/$$(*D)/*.c)))))
+    $$(addprefix $(OBJ)/,$$(addsuffix .o,$$(basename \
+        $$(filter-out $(MAIN_FILES),$$(wildcard tests/$$(*D)/*.c)))))
 	@mkdir -p $(@D)
-	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(link) $(wrap) $(LIBS)
+	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) \
+	    $(link) $(wrap) $(LIBS)
 -include $(PROGRAM_FILES:%.c=$(OBJ)/%.d)
 
 ## The programs that the tests start.
@@ -75,7 +81,8 @@ _fuzz-round: $(FUZZERS:%.c=$(OBJ)/%)
 	@RUNS=$(RUNS) LONG=$(if $(LONG),$(SECONDS)) \
 	    tests/fuzz/run.sh $(OBJ) $(BUILD)/release/tests/counts/fuzz $(FUZZERS:.c=)
 $(FUZZERS:%.c=$(OBJ)/%): %: %.o $(LIBRARY)
-	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -fsanitize=$(SAN) -o $@ $< $(LIBRARY) $(link) $(wrap) $(LIBS)
+	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -fsanitize=$(SAN) -o $@ $< $(LIBRARY) \
+	    $(link) $(wrap) $(LIBS)
 -include $(FUZZERS:%.c=$(OBJ)/%.d)
 
 G   ?= ./...

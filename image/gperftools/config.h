@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What configure would find out about the one platform that gperftools is built for here: Linux, musl, gcc.
+// What configure would find out about the one platform that gperftools is built for here: Linux,
+// musl, gcc.
 #pragma once
 
 #define PACKAGE "gperftools"
@@ -37,8 +38,8 @@
 #define HAVE___ATTRIBUTE__ 1
 #define HAVE___ATTRIBUTE__ALIGNED_FN 1
 
-// Stacks of sampled allocations are walked by frame pointers: everything in the program has them, and the unwinder of
-// libgcc would bring itself and a loader interface that a static program lacks.
+// Stacks of sampled allocations are walked by frame pointers: everything in the program has them,
+// and the unwinder of libgcc would bring itself and a loader interface that a static program lacks.
 #define FORCED_FRAME_POINTERS 1
 #define PREFER_FP_UNWINDER 1
 #define TCMALLOC_DONT_PREFER_LIBUNWIND 1

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The C++ runtime, as far as the allocator needs one: it is built without exceptions and type information, so what is
-// left are guards of function-local statics, the new handler, and ways to stop. Nothing here may allocate.
+// The C++ runtime, as far as the allocator needs one: it is built without exceptions and type
+// information, so what is left are guards of function-local statics, the new handler, and ways to
+// stop. Nothing here may allocate.
 #include <new>
 
 #include <stdint.h>
 #include <stdlib.h>
 
-// Guards: the first byte says "constructed" (the compiler tests it inline), the second "somebody is at it". The waiters
-// spin: construction in the allocator is short and never blocks.
+// Guards: the first byte says "constructed" (the compiler tests it inline), the second "somebody is
+// at it". The waiters spin: construction in the allocator is short and never blocks.
 extern "C" int __cxa_guard_acquire(uint64_t *guard) {
     uint8_t *done = reinterpret_cast<uint8_t *>(guard);
     uint8_t *busy = done + 1;
     while (__atomic_exchange_n(busy, 1, __ATOMIC_ACQUIRE) != 0) {
     }
-    if (__atomic_load_n(done, __ATOMIC_ACQUIRE) == 0) return 1;  // the caller constructs, and releases
+    if (__atomic_load_n(done, __ATOMIC_ACQUIRE) == 0) return 1;  // the caller constructs
     __atomic_store_n(busy, 0, __ATOMIC_RELEASE);
     return 0;
 }

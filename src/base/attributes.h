@@ -19,3 +19,11 @@
 // Reads of other frames of the own stack are what a stack walker does: AddressSanitizer is told not
 // to look.
 #define NO_SANITIZE_ADDRESS __attribute__((no_sanitize("address")))
+
+// ThreadSanitizer keeps a signal back until the thread calls something that it knows: what a
+// handler does comes late then.
+#ifdef __SANITIZE_THREAD__
+#define HAS_THREAD_SANITIZER 1
+#else
+#define HAS_THREAD_SANITIZER 0
+#endif

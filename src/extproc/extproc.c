@@ -22,6 +22,8 @@ enum { DESCRIPTORS_RESERVED = 128 };
 
 #define HEALTH_MOST_NS NS_PER_SECOND
 
+_Static_assert((int)EXTPROC_WORKERS_MOST == (int)WORKERS_MOST, "what is promised is what there is");
+
 struct extproc {
     struct process_options process;
     struct budget budget;
@@ -118,7 +120,7 @@ static enum status start_service(struct extproc *extproc, const struct extproc_o
         .process = &extproc->process,
         .budget = &extproc->budget,
     };
-    if (service.worker_count > WORKERS_MOST) service.worker_count = WORKERS_MOST;
+    if (service.worker_count > WORKERS_MOST) service.worker_count = WORKERS_MOST;  // of CPUs
     status = service_start(&service, extproc->sockets, extproc->socket_count, &extproc->service);
     if (status == STATUS_OK) return STATUS_OK;
     return refuse(status, "the workers do not start", status_sentence(status), ret_message);

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,8 +16,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// values.yaml (defaults and comments), values.schema.json (rules, the same descriptions, an example each), the templates
-// and the README's table all speak of the same keys. These tests keep them from drifting apart.
+// values.yaml (defaults and comments), values.schema.json (rules, the same descriptions, an example
+// each), the templates and the README's table speak of the same keys. These tests keep them from
+// drifting apart.
 
 // schema is a node of values.schema.json.
 type schema struct {
@@ -116,7 +116,8 @@ func TestSchemaHasTheKeysAndDescriptionsOfValues(t *testing.T) {
 		case leaf == nil:
 			t.Errorf("values.yaml has %s, values.schema.json does not", value.path)
 		case leaf.Description != value.comment:
-			t.Errorf("%s: the schema says\n\t%s\nvalues.yaml\n\t%s", value.path, leaf.Description, value.comment)
+			t.Errorf("%s: the schema says\n\t%s\nand values.yaml\n\t%s",
+				value.path, leaf.Description, value.comment)
 		}
 	}
 	for path := range leaves {
@@ -127,8 +128,9 @@ func TestSchemaHasTheKeysAndDescriptionsOfValues(t *testing.T) {
 // A key with a typing error must not pass as one that means nothing.
 func TestSchemaIsClosedButForKubernetesObjects(t *testing.T) {
 	open := []string{
-		"global", "extProc.resources", "extProc.podSecurityContext", "extProc.securityContext", "extProc.affinity",
-		"extProc.tolerations[]", "extProc.topologySpreadConstraints[]", "envVar.valueFrom",
+		"global", "extProc.resources", "extProc.podSecurityContext", "extProc.securityContext",
+		"extProc.affinity", "extProc.tolerations[]", "extProc.topologySpreadConstraints[]",
+		"envVar.valueFrom",
 	}
 	var found []string
 	var walk func(node *schema, path string)
@@ -141,7 +143,8 @@ func TestSchemaIsClosedButForKubernetesObjects(t *testing.T) {
 			if property.Description == "" {
 				t.Errorf("%s has no description", below)
 			}
-			if property.Properties == nil && len(property.Examples) == 0 && !slices.Contains(notRead, below) {
+			isLeaf := property.Properties == nil && !slices.Contains(notRead, below)
+			if isLeaf && len(property.Examples) == 0 {
 				t.Errorf("%s has no example", below)
 			}
 			walk(property, below)
@@ -171,9 +174,11 @@ func TestTemplatesReadTheKeysThatThereAre(t *testing.T) {
 	known := maps.Clone(unread)
 	reference := regexp.MustCompile(`\.Values\.([A-Za-z.]+)`)
 	whole := regexp.MustCompile(`\.Values[^.A-Za-z]`)
-	err := filepath.WalkDir(chartFolder+"/templates", func(file string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
+	files, _ := filepath.Glob(chartFolder + "/templates/*")
+	more, _ := filepath.Glob(chartFolder + "/templates/*/*")
+	for _, file := range append(files, more...) {
+		if !strings.Contains(filepath.Base(file), ".") {
+			continue
 		}
 		text := read(t, file)
 		if whole.MatchString(text) {
@@ -182,14 +187,10 @@ func TestTemplatesReadTheKeysThatThereAre(t *testing.T) {
 		for _, match := range reference.FindAllStringSubmatch(text, -1) {
 			path := strings.TrimSuffix(match[1], ".")
 			if known[path] == nil {
-				t.Errorf("%s reads .Values.%s, which is no key with a value. Fix: name the key in full", file, path)
+				t.Errorf("%s reads .Values.%s, which is no key with a value. Fix: name it in full", file, path)
 			}
 			delete(unread, path)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for path := range unread {
 		t.Errorf("no template reads %s", path)
@@ -205,8 +206,8 @@ func nested(path string, leaf any) map[string]any {
 	return map[string]any{key: nested(rest, leaf)}
 }
 
-// Each example of the schema is accepted and changes what the chart makes: a key without effect would be a promise that
-// nobody keeps.
+// Each example of the schema is accepted and changes what the chart makes: a key without effect
+// would be a promise that nobody keeps.
 func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 	// What some keys need beside them.
 	unprotected := "--set=networkPolicy.enabled=false"
@@ -242,7 +243,8 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 
 // The table of the chart's README is made of the schema and of the defaults in values.yaml.
 func TestReadmeHasTheTableOfValues(t *testing.T) {
-	const begin, end = "<!-- The table is written by `make golden`. -->\n", "<!-- End of the table. -->\n"
+	const begin = "<!-- The table is written by `make golden`. -->\n"
+	const end = "<!-- End of the table. -->\n"
 	file := chartFolder + "/README.md"
 	before, rest, found := strings.Cut(read(t, file), begin)
 	_, after, ended := strings.Cut(rest, end)
@@ -250,6 +252,29 @@ func TestReadmeHasTheTableOfValues(t *testing.T) {
 		t.Fatalf("%s has no lines\n%sand\n%s", file, begin, end)
 	}
 	compare(t, file, before+begin+valuesTableOfReadme(t)+end+after)
+}
+
+// Blocks of the README that are values are accepted as they stand there.
+func TestReadmesValuesAreAccepted(t *testing.T) {
+	count := 0
+	for block := range strings.SplitSeq(read(t, chartFolder+"/README.md"), "\n\n") {
+		if !strings.HasPrefix(block, "    ") {
+			continue
+		}
+		text := strings.ReplaceAll("\n"+block, "\n    ", "\n")
+		var values map[string]any
+		isYAML := yaml.Unmarshal([]byte(text), &values) == nil
+		if !isYAML || values["extProc"] == nil && values["networkPolicy"] == nil {
+			continue
+		}
+		count++
+		for _, helm := range helms {
+			mustTemplate(t, helm, text)
+		}
+	}
+	if count != 2 {
+		t.Errorf("%d blocks of values, expected 2", count)
+	}
 }
 
 func valuesTableOfReadme(t *testing.T) string {

@@ -22,7 +22,8 @@ func goldens(t *testing.T) map[string]string {
 	return values
 }
 
-// A change of the chart shows as a change of these files, and a difference between the two Helms as a failure.
+// A change of the chart shows as a change of these files, and a difference between the two Helms as
+// a failure.
 func TestRenderingIsAsExpected(t *testing.T) {
 	for name, values := range goldens(t) {
 		for _, helm := range helms {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package chart tests the Helm chart and the policies without a cluster: what Helm makes of values, which values it
-// refuses, and what other tools say about the result. Everything runs on the oldest Helm that is supported and on Helm 4.
+// Package chart tests the Helm chart and the policies without a cluster: what Helm makes of values,
+// which values it refuses, and what other tools say about the result. It runs on the oldest Helm
+// that is supported and on Helm 4.
 package chart
 
 import (
@@ -25,7 +26,7 @@ const (
 )
 
 // `make golden` sets it.
-var update = flag.Bool("update", false, "write the expected files and the chart's README instead of comparing")
+var update = flag.Bool("update", false, "write the expected files and the README's table")
 
 var helms = []string{"helm3", "helm4"}
 
@@ -107,13 +108,21 @@ func read(t *testing.T, file string) string {
 	return string(content)
 }
 
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // compare holds text to the expected file, or writes it there.
 func compare(t *testing.T, file, text string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		write(t, file, text)
 		return
 	}
 	expected, _ := os.ReadFile(file)

@@ -12,8 +12,8 @@ import (
 // only returns the one document of a kind.
 func only(t *testing.T, stream, kind string) map[string]any {
 	t.Helper()
-	all := documents(t, stream)
-	all = slices.DeleteFunc(all, func(document map[string]any) bool { return document["kind"] != kind })
+	isOther := func(document map[string]any) bool { return document["kind"] != kind }
+	all := slices.DeleteFunc(documents(t, stream), isOther)
 	if len(all) != 1 {
 		t.Fatalf("%d of kind %s", len(all), kind)
 	}
@@ -24,9 +24,10 @@ func TestPolicyForKubectlIsTheChartsOwn(t *testing.T) {
 	charts := only(t, mustTemplate(t, "helm4", "{}"), "NetworkPolicy")
 	kubectls := only(t, read(t, "../../policies/network/chart.yaml"), "NetworkPolicy")
 	if !reflect.DeepEqual(charts["spec"], kubectls["spec"]) {
-		t.Errorf("the chart makes\n%v\npolicies/network/chart.yaml has\n%v", charts["spec"], kubectls["spec"])
+		t.Errorf("the chart makes\n%v\nnetwork/chart.yaml has\n%v", charts["spec"], kubectls["spec"])
 	}
-	// With the same name it would belong to two owners, and `helm install` would refuse to take it over.
+	// With the same name it would belong to two owners, and `helm install` would refuse to take it
+	// over.
 	name := func(policy map[string]any) any { return policy["metadata"].(map[string]any)["name"] }
 	if name(charts) == name(kubectls) {
 		t.Errorf("both are named %v", name(charts))
@@ -36,7 +37,8 @@ func TestPolicyForKubectlIsTheChartsOwn(t *testing.T) {
 // Who applies a policy reads its first line.
 func TestPoliciesSayFirstWhatTheyCut(t *testing.T) {
 	for _, file := range []string{"chart", "stock-gateway"} {
-		if text := read(t, "../../policies/network/"+file+".yaml"); !strings.HasPrefix(text, "# Cuts every port ") {
+		text := read(t, "../../policies/network/"+file+".yaml")
+		if !strings.HasPrefix(text, "# Cuts every port ") {
 			t.Errorf("%s: its first line does not say it", file)
 		}
 	}

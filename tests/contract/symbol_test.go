@@ -112,7 +112,7 @@ func TestSymbolIsGos(t *testing.T) {
 		"post in lower case":         symbolPost("post", "/debug/pprof/symbol?0x{b}", "") + "0x{a}",
 		"GET with a body":            symbolPost("GET", "/debug/pprof/symbol?0x{b}", "") + "0x{a}",
 		"HEAD":                       request("HEAD", "/debug/pprof/symbol"),
-		"POST in chunks":             request("POST", "/debug/pprof/symbol", "Transfer-Encoding: chunked") + "0x{a}+0x{|}{b}{|}+0x{a}",
+		"POST in chunks":             symbolChunked + "0x{a}+0x{|}{b}{|}+0x{a}",
 		"GET an escaped path":        get("/debug/pprof/s%79mbol?0x{a}"),
 		"GET an empty query":         get("/debug/pprof/symbol?"),
 		"HTTP/1.0 POST":              "POST /debug/pprof/symbol HTTP/1.0\r\nContent-Length: {length}\r\n\r\n0x{a}+0x{b}",
@@ -160,6 +160,8 @@ func TestExpectContinue(t *testing.T) {
 		}
 	}
 }
+
+var symbolChunked = request("POST", "/debug/pprof/symbol", "Transfer-Encoding: chunked")
 
 // symbolPost is a request but for its body; withLength fills in {length} once the body is known, and makes chunks of a
 // body where {|} ends one.

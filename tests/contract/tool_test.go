@@ -47,7 +47,8 @@ func runPprof(t *testing.T, arguments ...string) (stdout, stderr string) {
 // quiet removes from standard error what differs between two good runs.
 func quiet(p *program, stderr string) string {
 	stderr = strings.ReplaceAll(stderr, p.pprofAddress, "ADDRESS")
-	stderr = regexp.MustCompile(`Saved profile in \S+/pprof\.(`+filepath.Base(p.exe)+`\.)?`).ReplaceAllString(stderr, "Saved profile in pprof.")
+	file := regexp.MustCompile(`Saved profile in \S+/pprof\.(` + filepath.Base(p.exe) + `\.)?`)
+	stderr = file.ReplaceAllString(stderr, "Saved profile in pprof.")
 	return regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(stderr, "ADDRESS")
 }
 
@@ -59,9 +60,10 @@ var fetchRows = []struct {
 	arguments []string
 	want      string // regular expression that standard output must contain
 }{
-	{"top", []string{"-top", profileURL}, `(?s)File: EXE\nBuild ID: [0-9a-f]+\nType: cpu\n.*flat  flat%   sum%`},
+	{"top", []string{"-top", profileURL}, `(?s)File: EXE\nBuild ID: [0-9a-f]+\n.*Type: cpu\n.*flat  flat%   sum%`},
 	{"traces", []string{"-traces", profileURL}, `Type: cpu`},
-	{"raw", []string{"-raw", profileURL}, `(?m)^PeriodType: cpu nanoseconds\nPeriod: 10000000\nTime: .*\nDuration: (1|9\d\d)`},
+	{"raw", []string{"-raw", profileURL},
+		`(?m)^PeriodType: cpu nanoseconds\nPeriod: 10000000\nTime: .*\nDuration: (1|9\d\d)`},
 	{"seconds and a host", []string{"-seconds=1", "-top", "URL"}, `Duration: (1|9\d\d)`},
 	{"seconds and a host without scheme", []string{"-seconds=1", "-top", "HOST"}, `Duration: (1|9\d\d)`},
 	{"remote symbols", []string{"-symbolize=remote", "-top", profileURL}, `Type: cpu`},
@@ -115,6 +117,7 @@ var reportRows = []struct {
 	{"traces of lines", []string{"-lines", "-traces"}, `\(inline\)`, `(?m)^ +\w+ src/\S+\.c:\d+`},
 	{"raw", []string{"-raw"}, `(?m)^Mappings\n1: 0x\w+/0x\w+/0x\w+ \S+/EXE [0-9a-f]+ \[FN\]$`, `thread:\[`},
 	{"tags", []string{"-tags"}, ``, `thread: Total `},
+	{"comments", []string{"-comments"}, ``, `(?m)^program: version=\S+ build_id=[0-9a-f]+$`},
 	{"focus on a tag", []string{"-tagfocus", "thread=.", "-top"}, ``, `(?m)s +[\d.]+% +\w+`},
 	{"tree", []string{"-tree"}, `(?m)s +[\d.]+% +\| `, ``},
 	{"peek", []string{"-peek", "."}, `calls%`, ``},
@@ -185,7 +188,8 @@ func toolListsSource(t *testing.T, got taken, file string) {
 		}
 		want := strings.Split(string(source), "\n")[line.Line-1]
 		out, _ := runPprof(t, "-source_path", repository, "-list", "^"+line.Function.Name+"$", file)
-		if !strings.Contains(out, "ROUTINE ======================== "+line.Function.Name+" in ") || !strings.Contains(out, want) {
+		if !strings.Contains(out, "ROUTINE ======================== "+line.Function.Name+" in ") ||
+			!strings.Contains(out, want) {
 			t.Errorf("want line %d of %s, %q, in\n%.3000s", line.Line, line.Function.Filename, want, out)
 		}
 		return

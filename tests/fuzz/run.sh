@@ -4,8 +4,8 @@
 #
 #     RUNS=n LONG=[seconds] tests/fuzz/run.sh FOLDER COUNTS tests/fuzz/NAME...
 #
-# Without LONG: RUNS runs from a fixed start, so that two rounds do the same. With it: as long as that, and what reaches
-# new code is kept in FOLDER/tests/fuzz/corpus/NAME for the next time.
+# Without LONG: RUNS runs from a fixed start, so that two rounds do the same. With it: as long as
+# that, and what reaches new code is kept in FOLDER/tests/fuzz/corpus/NAME for the next time.
 set -eu
 folder=$1 counts=$2
 shift 2
@@ -27,8 +27,8 @@ for fuzzer in "$@"; do
     [ -d "$seeds" ] || seeds=
     rm -f "$found"*
     # shellcheck disable=SC2086  # lists of words
-    if "$folder/$fuzzer" $rounds -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$found" "$kept" $seeds \
-        > "$log" 2>&1 < /dev/null; then
+    if "$folder/$fuzzer" $rounds -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$found" \
+        "$kept" $seeds > "$log" 2>&1 < /dev/null; then
         passed=$((passed + 1))
         echo "  $name: $(sed -n 's/^Done \([0-9]*\) runs in \(.*\) second.*/\1 runs in \2 s/p' "$log")"
         continue

@@ -24,7 +24,8 @@ FILENAME ~ /tests\/lint\/banned$/ {
 }
 /NEEDSWORK|TODO|FIXME|XXX/ {
     if ($0 ~ /NEEDSWORK: ./) next
-    printf "%s:%d: banned: a note without a decision. Fix: do it, or write `NEEDSWORK: <decision to take>`\n", FILENAME, FNR
+    printf "%s:%d: banned: a note without a decision. Fix: do it, or write " \
+        "`NEEDSWORK: <decision to take>`\n", FILENAME, FNR
     bad = 1
 }
 END { exit bad }

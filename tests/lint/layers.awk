@@ -16,7 +16,8 @@ FILENAME ~ /tests\/lint\/layers$/ {
 FNR == 1 {
     from = folder_of(substr(FILENAME, 5))
     if (!(from in known)) {
-        complain("layers", "the folder src/" from " is not in tests/lint/layers", "add a line that says what it may include")
+        complain("layers", "the folder src/" from " is not in tests/lint/layers", \
+            "add a line that says what it may include")
         nextfile
     }
 }
@@ -24,13 +25,17 @@ FNR == 1 {
     split($0, part, "\"")
     to = folder_of(part[2])
     if (to == from || (from " " to) in allowed) next
-    if (to ~ /^(base|pprof|extproc)/ || to == ".") complain("layers", "src/" from " may not include " to " (tests/lint/layers)", \
-        "let the layer above hand it over, or move what is needed down to where both may look")
-    else complain("layers", "\"" part[2] "\" is not a path from src", "write the include as a path from src, like \"base/bytes.h\"")
+    if (to ~ /^(base|pprof|extproc)/ || to == ".")
+        complain("layers", "src/" from " may not include " to " (tests/lint/layers)", \
+            "let the layer above hand it over, or move what is needed down to where both may look")
+    else
+        complain("layers", "\"" part[2] "\" is not a path from src", \
+            "write the include as a path from src, like \"base/bytes.h\"")
 }
 /^#include </ {
     header = $2
     if (header in known && !((header " " from) in allowed))
-        complain("layers", header " has another owner (tests/lint/layers)", "call the folder that owns it: third-party conventions stop there")
+        complain("layers", header " has another owner (tests/lint/layers)", \
+            "call the folder that owns it: third-party conventions stop there")
 }
 END { exit bad }

@@ -5,14 +5,15 @@ OURS     := $(sort $(shell find src -name '*.[ch]'))
 TEST_C   := $(sort $(shell find tests -name '*.[ch]'))
 HEADERS  := $(filter src/%.h,$(OURS))
 SCRIPTS  := $(sort .ci/run $(shell find image tests -name '*.sh'))
-LINTS    := lint-format lint-layers lint-headers lint-signal lint-banned lint-shell lint-paths lint-program lint-readme lint-help
+LINTS    := lint-format lint-layers lint-headers lint-signal lint-banned lint-shell lint-paths \
+            lint-program lint-readme lint-chart lint-help
 
 ##@ Check
 
 ## All of the lints below.
 .PHONY: lint
-lint: $(LINTS)
-	@echo "lint: all good"
+lint:
+	@$(MAKE) --no-print-directory --keep-going $(LINTS) && echo "lint: all good"
 
 ## The C is laid out as .clang-format says (`make fmt` does it).
 .PHONY: lint-format

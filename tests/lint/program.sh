@@ -10,7 +10,8 @@ headers=$(readelf -lW "$program")
 dynamic=$(readelf -dW "$program")
 sections=$(readelf -SW "$program")
 
-# check TEXT PATTERN REASON: TEXT has a line that matches; with a `!` before the pattern: it has none.
+# check TEXT PATTERN REASON: TEXT has a line that matches; with a `!` before the pattern: it has
+# none.
 check() {
     case $2 in
     !*) echo "$1" | grep -qE -- "${2#!}" || return 0 ;;

@@ -9,8 +9,8 @@ bad=0
 for symbol in $(nm -u "$object" | awk '{ print $NF }'); do
     grep -q "^$symbol\( \|$\)" tests/lint/signal-safe && continue
     line=$(grep -n "\<$symbol\>" "$source" | head -n 1 | cut -d : -f 1)
-    echo "$source:${line:-1}: signal: $symbol is not known to be safe in a signal handler (tests/lint/signal-safe)." \
-        "Fix: do without it there, or add it to that list with its reason"
+    echo "$source:${line:-1}: signal: $symbol is not known to be safe in a signal handler." \
+        "Fix: do without it there, or add it to tests/lint/signal-safe with its reason"
     bad=1
 done
 exit "$bad"

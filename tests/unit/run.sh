@@ -11,7 +11,8 @@ shift 2
 export TSAN_OPTIONS="suppressions=tests/unit/known-races ${TSAN_OPTIONS:-}"
 
 printf '%s\n' "$@" | xargs -r -P "$JOBS" -I {} sh -c \
-    "timeout 120 '$folder/{}' > '$folder/{}.tap' 2> '$folder/{}.err' < /dev/null; echo \$? > '$folder/{}.exit'"
+    "timeout 120 '$folder/{}' > '$folder/{}.tap' 2> '$folder/{}.err' < /dev/null
+    echo \$? > '$folder/{}.exit'"
 
 passed=0 failed=0
 for file in "$@"; do
@@ -19,7 +20,8 @@ for file in "$@"; do
     status=$(cat "$out.exit")
     ok=$(grep -c '^ok ' "$out.tap" || true)
     planned=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$out.tap" | head -n 1)
-    # A file that ends early or badly has failed in all that it did not report, and in one thing at least.
+    # A file that ends early or badly has failed in all that it did not report, and in one thing at
+    # least.
     bad=$((${planned:-1} - ok))
     [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
     passed=$((passed + ok)) failed=$((failed + bad))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Writes the main function of a unit test file: it includes the file and runs what it finds there by name.
+# Writes the main function of a unit test file: it includes the file and runs what it finds there by
+# name.
 #
 #     static void test_<file>__<sentence_that_holds>(void **state)     a test
 #     static int  setup(void **state), teardown(void **state)         around each test (optional)
@@ -24,11 +25,14 @@ END {
     printf "#include <cmocka.h>\n\n#include \"%s\"\n\nint main(void) {\n", FILENAME
     printf "    const struct CMUnitTest all[] = {\n"
     for (i = 1; i <= count; i++)
-        printf "        cmocka_unit_test_setup_teardown(%s, %s, %s),\n", tests[i], fixture("setup", tests[i]), fixture("teardown", tests[i])
+        printf "        cmocka_unit_test_setup_teardown(%s, %s, %s),\n", tests[i],
+            fixture("setup", tests[i]), fixture("teardown", tests[i])
     printf "    };\n    cmocka_set_message_output(CM_OUTPUT_TAP);\n"
-    printf "    return cmocka_run_group_tests_name(\"%s\", all, %s, %s);\n}\n", FILENAME, once("setup"), once("teardown")
+    printf "    return cmocka_run_group_tests_name(\"%s\", all, %s, %s);\n}\n", FILENAME,
+        once("setup"), once("teardown")
     if (count == 0) {
-        printf "%s:1: no test here: a test is `static void test_<file>__<sentence>(void **state)`\n", FILENAME > "/dev/stderr"
+        printf "%s:1: no test here: a test is `static void test_<file>__<sentence>(void **state)`\n",
+            FILENAME > "/dev/stderr"
         exit 1
     }
 }

@@ -98,7 +98,7 @@ static struct grpc_verdict health_receive(void *state, struct bytes message,
     if (!is_known_service(bytes_of(service, service_len))) {
         return end_with(GRPC_NOT_FOUND, "unknown service");
     }
-    // pairs with the store in server_drain; a moment late is harmless
+    // pairs with the store in service_drain; a moment late is harmless
     bool is_draining = atomic_load_explicit(server->is_draining, memory_order_relaxed);
     enum health_status health = is_draining ? HEALTH_NOT_SERVING : HEALTH_SERVING;
     if (health_encode_response(health, answer) != STATUS_OK) {

@@ -19,7 +19,7 @@
 #define PING_ANSWER_NS (20 * NS_PER_SECOND)  // and it has this long to say anything
 #define DRAIN_ANSWER_NS (2 * NS_PER_SECOND)  // for the round trip between the two GOAWAYs
 
-enum { CLOGGED_FRAMES = 10000 };
+enum { CLOGGED_FRAMES = 10000 };  // some 2 MB; a burst of requests queues a few thousand
 
 static const uint8_t ping_alive[8] = "alive?";
 static const uint8_t ping_drain[8] = "drain";

@@ -52,9 +52,9 @@ void connection_close(struct connection *connection) {
 
     http2_session_free(connection->session);
     buffer_done(&connection->unsent);
-    uv_poll_stop(&connection->poll);
-    close(connection->fd);
+    // In this order: once the descriptor is closed, another thread may have its number.
     uv_close((uv_handle_t *)&connection->poll, free_connection);
+    close(connection->fd);
     metrics_subtract(&worker->metrics, METRIC_CONNECTIONS, 1);
     worker_forget(worker);
 }

@@ -47,7 +47,10 @@ static void open_connections(struct worker *worker) {
     struct handover *next;
     for (struct handover *one = take_handovers(worker); one != NULL; one = next) {
         next = one->next;
-        if (connection_open(worker, one->fd, one->is_tcp) != STATUS_OK) worker_forget(worker);
+        if (connection_open(worker, one->fd, one->is_tcp) != STATUS_OK) {
+            metrics_add(&worker->metrics, METRIC_ACCEPT_ERRORS, 1);
+            worker_forget(worker);
+        }
         free(one);
     }
     if (worker->connections != NULL && !uv_is_active((uv_handle_t *)&worker->tick)) {

@@ -69,7 +69,11 @@ static struct timespec timespec_of(int64_t ns) {
     return (struct timespec){.tv_sec = ns / NS_PER_SECOND, .tv_nsec = ns % NS_PER_SECOND};
 }
 
+// What is longer than a clock can say is for ever; what is negative the kernel refuses.
 static int64_t ns_of(const struct timespec *time) {
+    const int64_t longest = INT64_MAX / 2;  // room for the clock's reading
+    if (time->tv_sec < 0) return 0;
+    if (time->tv_sec >= longest / NS_PER_SECOND) return longest;
     return time->tv_sec * NS_PER_SECOND + time->tv_nsec;
 }
 

@@ -3,6 +3,7 @@
 #include "extproc/extproc.c"
 
 #include <poll.h>
+#include <unistd.h>
 
 static struct extproc_options options;
 static struct extproc *extproc;
@@ -76,9 +77,18 @@ static void test_extproc__needs_no_admin_server(void **state) {
     assert_string_not_equal(extproc_address(extproc, 0), "");
 }
 
+// The descriptor that would be opened next: the same again when nothing was left open in between.
+static int next_descriptor(void) {
+    int fd = dup(0);
+    close(fd);
+    return fd;
+}
+
 static void assert_refused(enum status status, const char *part) {
+    int next = next_descriptor();
     assert_int_equal(extproc_start(&options, &extproc, message), status);
     assert_null(extproc);
+    assert_int_equal(next_descriptor(), next);
     assert_non_null(strstr(message, part));
     assert_null(strchr(message, '\n'));
 }
@@ -106,4 +116,15 @@ static void test_extproc__starts_whole_or_not_at_all(void **state) {
     options.admin_address = extproc_admin_address(first);
     assert_refused(STATUS_BUSY, extproc_admin_address(first));
     extproc = first;
+}
+
+static void never(const struct extproc_stream *stream, void *context) {
+    (void)stream, (void)context;
+    fail();
+}
+
+static void test_extproc__has_no_streams_at_first(void **state) {
+    (void)state;
+    assert_int_equal(extproc_start(&options, &extproc, message), STATUS_OK);
+    extproc_visit_streams(extproc, never, NULL);
 }

@@ -120,11 +120,16 @@ static void test_pprof__what_is_no_address_is_told(void **state) {
     assert_non_null(strstr(message, "nonsense"));
 }
 
-static void *ask_for_a_long_profile(void *ret_text) {
-    struct buffer *text = ret_text;
+struct client {
+    char address[PPROF_ADDRESS_BYTES];
+    struct buffer text;
+};
+
+static void *ask_for_a_long_profile(void *argument) {
+    struct client *client = argument;
     static const char request[] =
         "GET /debug/pprof/profile?seconds=3600 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    client_ask(statistics.addresses[0], request, text);
+    client_ask(client->address, request, &client->text);
     return NULL;
 }
 
@@ -132,21 +137,25 @@ static void *ask_for_a_long_profile(void *ret_text) {
 static void test_pprof__stop_ends_a_profile_under_way(void **state) {
     (void)state;
     start("127.0.0.1:0");
+    char path[64];
+    snprintf(path, sizeof path, "/debug/pprof/symbol?%p", (void *)pprof_start);
+    assert_non_null(strstr(ask(path), "pprof_start"));  // reads the debug data: that takes its time
+    struct client client = {0};
+    memcpy(client.address, statistics.addresses[0], sizeof client.address);
     uint64_t before = statistics.ticks_recorded;
-    struct buffer text = {0};
-    pthread_t client;
-    pthread_create(&client, NULL, ask_for_a_long_profile, &text);
+    pthread_t thread;
+    pthread_create(&thread, NULL, ask_for_a_long_profile, &client);
     // Until it runs: with a window open this thread's own time is sampled.
     do {
         pprof_read_statistics(&statistics);
     } while (statistics.ticks_recorded == before);
     pprof_stop();
-    pthread_join(client, NULL);
-    assert_memory_equal(text.data, "HTTP/1.1 200 OK\r\n", 17);
-    assert_non_null(strstr((const char *)text.data, "filename=\"profile\""));
-    client_keep_body(&text);
-    struct reader_profile read = reader_read(buffer_bytes(&text));
+    pthread_join(thread, NULL);
+    assert_memory_equal(client.text.data, "HTTP/1.1 200 OK\r\n", 17);
+    assert_non_null(strstr((const char *)client.text.data, "filename=\"profile\""));
+    client_keep_body(&client.text);
+    struct reader_profile read = reader_read(buffer_bytes(&client.text));
     assert_true(read.sample_count != 0);
     reader_done(&read);
-    buffer_done(&text);
+    buffer_done(&client.text);
 }

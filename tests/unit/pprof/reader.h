@@ -9,7 +9,12 @@
 
 #include "base/bytes.h"
 
-enum { READER_FRAMES_MOST = 128, READER_VALUES_MOST = 4, READER_LABELS_MOST = 4 };
+enum {
+    READER_FRAMES_MOST = 128,
+    READER_VALUES_MOST = 4,
+    READER_LABELS_MOST = 8,
+    READER_COMMENTS_MOST = 64,
+};
 
 struct reader_type {
     const char *type, *unit;
@@ -64,6 +69,8 @@ struct reader_profile {
     size_t sample_count, mapping_count, location_count, function_count;
     int64_t time_ns, duration_ns, period;
     const char *default_type;
+    const char *comments[READER_COMMENTS_MOST];
+    size_t comment_count;
 };
 
 // Inflates a whole gzip file, and nothing may follow it.
@@ -235,6 +242,15 @@ static inline void reader_strings(struct reader_profile *profile) {
     }
 }
 
+// A repeated number, packed or not.
+static inline void reader_comments(struct reader_profile *profile, struct reader_field field) {
+    do {
+        uint64_t index = field.is_varint ? field.value : reader_varint(&field.content);
+        assert_in_range(profile->comment_count, 0, READER_COMMENTS_MOST - 1);
+        profile->comments[profile->comment_count++] = reader_string(profile, index);
+    } while (!field.is_varint && field.content.len != 0);
+}
+
 static inline void reader_field_of(struct reader_profile *profile, struct reader_field field) {
     switch (field.number) {
     case 1:
@@ -258,6 +274,7 @@ static inline void reader_field_of(struct reader_profile *profile, struct reader
     case 10: profile->duration_ns = (int64_t)field.value; break;
     case 11: profile->period_type = reader_type_of(profile, field.content); break;
     case 12: profile->period = (int64_t)field.value; break;
+    case 13: reader_comments(profile, field); break;
     case 14: profile->default_type = reader_string(profile, field.value); break;
     default: fail_msg("unexpected field %d", (int)field.number);
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/grpc/method.c"
 
+#include "extproc/observer.h"
+
 static atomic_bool is_draining;
 static struct metrics metrics;
 static const struct process_options process = {.body_limit_bytes = 1000,
@@ -78,6 +80,67 @@ static void test_method__process_hands_messages_to_the_processor(void **state) {
     assert_true(verdict.ends_call);
     assert_int_equal(verdict.status, GRPC_INVALID_ARGUMENT);
     method->close(stream);
+    buffer_done(&answer);
+}
+
+struct seen {
+    size_t count;
+    const char *state;
+    unsigned label;
+};
+
+static void see(const struct stream_entry *entry, void *context) {
+    struct seen *seen = context;
+    seen->count++;
+    seen->state = entry->state;
+    seen->label = entry->label;
+}
+
+static uint32_t label_seven(const char *operation, struct bytes model) {
+    assert_string_equal(operation, "chat");
+    assert_true(bytes_equal(model, BYTES_LITERAL("m")));
+    return 7;
+}
+
+static uint32_t enter_nothing(uint32_t label) {
+    return label;
+}
+
+static void leave_nothing(uint32_t before) {
+    (void)before;
+}
+
+static const struct observer observer = {label_seven, enter_nothing, leave_nothing};
+
+// request_headers of a chat completion whose body will be buffered, and its body.
+#define CHAT_HEADERS                                                                               \
+    "\x12\x32\x0a\x30\x0a\x0f\x0a\x07:method\x1a\x04POST"                                          \
+    "\x0a\x1d\x0a\x05:path\x1a\x14/v1/chat/completions\x5a\x04\x08\x02\x10\x02"
+#define CHAT_BODY "\x22\x11\x0a\x0d{\"model\":\"m\"}\x10\x01"
+
+static void test_method__lists_streams_while_they_are_open(void **state) {
+    (void)state;
+    struct stream_list streams = STREAM_LIST_INIT;
+    const struct process_options watched = {
+        .body_limit_bytes = 1000, .sse_line_limit_bytes = 1000, .observer = &observer};
+    const struct grpc_server listing = {
+        .process = &watched, .metrics = &metrics, .is_draining = &is_draining, .streams = &streams};
+    const struct grpc_method *method = grpc_method_find(
+        BYTES_LITERAL("/envoy.service.ext_proc.v3.ExternalProcessor/Process"));
+    struct seen begun = {0}, labelled = {0}, closed = {0};
+    struct buffer answer = {0};
+    void *stream = method->open(&listing);
+    stream_list_visit(&streams, see, &begun);
+    assert_int_equal(begun.count, 1);
+    assert_int_equal(begun.label, 0);
+    assert_true(method->receive(stream, BYTES_LITERAL(CHAT_HEADERS), &answer).has_answer);
+    assert_true(method->receive(stream, BYTES_LITERAL(CHAT_BODY), &answer).has_answer);
+    stream_list_visit(&streams, see, &labelled);
+    assert_int_equal(labelled.label, 7);
+    assert_string_not_equal(labelled.state, begun.state);
+    method->close(stream);
+    stream_list_visit(&streams, see, &closed);
+    assert_int_equal(closed.count, 0);
     buffer_done(&answer);
 }
 

@@ -42,8 +42,8 @@ struct client {
     size_t goaway_count;
     uint32_t goaway_code;
     int32_t goaway_last_stream;
-    size_t ping_count;  // PINGs of the server
-    bool ignores_pings;
+    size_t ping_count;        // PINGs of the server
+    size_t pong_count;        // answers to ours
     struct buffer to_server;  // what the client sent last, for those who look
 };
 
@@ -82,6 +82,7 @@ static int client_on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame,
         client->goaway_last_stream = frame->goaway.last_stream_id;
     }
     if (frame->hd.type == NGHTTP2_PING && !is_ack) client->ping_count++;
+    if (frame->hd.type == NGHTTP2_PING && is_ack) client->pong_count++;
     if (frame->hd.stream_id == 0) return 0;
     struct reply *reply = client_reply(client, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_HEADERS) reply->header_sections++;

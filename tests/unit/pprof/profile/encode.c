@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "pprof/profile/labels.h"
 #include "tests/unit/pprof/reader.h"
 
 // Allocations that are still granted; -1: all. Only those of one thread at a time are counted.
@@ -221,6 +222,76 @@ static void test_encode__the_threads_name_is_a_label_where_there_is_one(void **s
     assert_int_equal(read.samples[1].label_count, 1);
     assert_string_equal(read.samples[1].labels[0].key, "thread");
     assert_string_equal(read.samples[1].labels[0].text, "worker \xc3\xa9/1");
+    reader_done(&read);
+}
+
+static struct reader_label label_of(const struct reader_sample *sample, const char *key) {
+    for (size_t i = 0; i < sample->label_count; i++) {
+        if (strcmp(sample->labels[i].key, key) == 0) return sample->labels[i];
+    }
+    return (struct reader_label){"", "(there is none)", -1};
+}
+
+static void test_encode__state_label_set_and_size_are_labels_too(void **state) {
+    (void)state;
+    static const struct label_set set = {{{"model", "a \"b\""}, {"route", "x/y"}}};
+    const uintptr_t address = outermost();
+    struct sample_key key = {.addresses = &address,
+                             .depth = 1,
+                             .labels = labels_intern(&set),
+                             .state = "IO wait",
+                             .size_bytes = 4096,
+                             .thread = "t"};
+    assert_int_equal(store_add(&store, &key, (const int64_t[SAMPLE_VALUES]){1}), STATUS_OK);
+    const struct profile profile = cpu_profile();
+    struct reader_profile read = encode_and_read(&profile);
+    const struct reader_sample *sample = &read.samples[0];
+    assert_int_equal(sample->label_count, 5);
+    assert_string_equal(label_of(sample, "model").text, "a \"b\"");
+    assert_string_equal(label_of(sample, "route").text, "x/y");
+    assert_string_equal(label_of(sample, "state").text, "IO wait");
+    assert_string_equal(label_of(sample, "thread").text, "t");
+    assert_int_equal(label_of(sample, "bytes").number, 4096);
+    reader_done(&read);
+}
+
+// Frames of a program's own profile: no addresses, only names.
+static void test_encode__frames_may_be_names(void **state) {
+    (void)state;
+    const char *const names[] = {"inner", "outer"};
+    struct sample_key key = {.addresses = (const uintptr_t *)names, .depth = 2, .has_names = true};
+    assert_int_equal(store_add(&store, &key, (const int64_t[SAMPLE_VALUES]){1}), STATUS_OK);
+    const uintptr_t address = outermost();
+    add(&address, 1, "", 1);
+    const struct profile profile = cpu_profile();
+    struct reader_profile read = encode_and_read(&profile);
+    for (size_t i = 0; i < 2; i++) {
+        const struct reader_location *location = reader_frame(&read, &read.samples[0], i);
+        assert_int_equal(location->address, 0);
+        assert_int_equal(location->mapping, 0);
+        assert_int_equal(location->line_count, 1);
+        assert_string_equal(reader_function(&read, location, 0)->name, names[i]);
+    }
+    assert_true(program_of(&read)->has_functions);
+    reader_done(&read);
+}
+
+static void test_encode__each_line_of_the_comments_is_a_comment(void **state) {
+    (void)state;
+    struct profile profile = cpu_profile();
+    profile.comments = BYTES_LITERAL("one a=b\ntwo\n\nno end");
+    struct reader_profile read = encode_and_read(&profile);
+    assert_int_equal(read.comment_count, 4);
+    assert_string_equal(read.comments[0], "one a=b");
+    assert_string_equal(read.comments[1], "two");
+    assert_string_equal(read.comments[2], "");
+    assert_string_equal(read.comments[3], "no end");
+    reader_done(&read);
+    char many[200] = {0};
+    memset(many, '\n', sizeof many - 1);
+    profile.comments = bytes_of_text(many);
+    read = encode_and_read(&profile);
+    assert_int_equal(read.comment_count, COMMENTS_MOST);
     reader_done(&read);
 }
 

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# The chart: its package, and its tests, which need no cluster.
+
+CHART       := charts/envoy-ai-gateway
+CHART_FILES := $(shell find $(CHART) -type f) values.schema.json
+chart_tool   = $$(CACHE="$(CACHE)" tests/chart/tools.sh $(1))
+chart_test   = CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" MODULE=chart tests/go.sh
+
+##@ Build
+
+## The chart's package, under build/charts/; its appVersion, and so the image's tag, is VERSION.
+.PHONY: chart
+chart: $(CHART_FILES)
+	@mkdir -p $(BUILD)/charts
+	@rm -f $(BUILD)/charts/*.tgz
+	$(call quiet,HELM,$(BUILD)/charts) $(call chart_tool,helm4) package $(CHART) \
+	    --app-version "$(VERSION)" --destination $(BUILD)/charts > $(BUILD)/charts/log 2>&1 || \
+	    { cat $(BUILD)/charts/log; exit 1; }
+
+##@ Test
+
+## The chart and the policies, without a cluster: both Helms, helm-unittest, schema, expected
+## renderings, kubeconform, Pod Security, kube-score, and whether values, schema, README and
+## templates agree (RUN=TestName for one).
+.PHONY: test-chart
+test-chart:
+	@$(chart_test) $(BUILD)/release/tests/counts/test-chart ./... $(if $(RUN),-run '$(RUN)')
+
+##@ Check
+
+## The chart, by each Helm's own lint.
+.PHONY: lint-chart
+lint-chart:
+	@for helm in $(call chart_tool,helm3 helm4); do \
+	    output=$$($$helm lint --strict --quiet $(CHART) 2>&1) || { echo "$$output"; exit 1; }; done
+
+##@ Change
+
+## Writes the chart's expected renderings (tests/chart/golden) and the table in its README.
+.PHONY: golden
+golden:
+	@$(chart_test) $(BUILD)/golden.count ./... -run 'Rendering|Readme' -update

@@ -1,0 +1,80 @@
+{{/* SPDX-License-Identifier: Apache-2.0 */}}
+
+{{/* The first part of all names. 50 characters, so that a label key with `-pprof-client` behind it stays below 63. */}}
+{{- define "envoy-ai-gateway.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- default $full .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "envoy-ai-gateway.extProc.name" -}}
+{{ include "envoy-ai-gateway.fullname" . }}-extproc
+{{- end }}
+
+{{/* Pods of the same namespace with this label may profile. */}}
+{{- define "envoy-ai-gateway.pprofClient" -}}
+{{ include "envoy-ai-gateway.fullname" . }}-pprof-client: "true"
+{{- end }}
+
+{{/* What tells the processor's pods from all others. It must never change: a Deployment's selector is immutable. */}}
+{{- define "envoy-ai-gateway.extProc.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: extproc
+{{- end }}
+
+{{- define "envoy-ai-gateway.extProc.labels" -}}
+{{- $labels := include "envoy-ai-gateway.extProc.selector" . | fromYaml -}}
+{{- $_ := set $labels "app.kubernetes.io/version" (.Chart.AppVersion | trunc 63) -}}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63) -}}
+{{ merge $labels .Values.commonLabels | toYaml }}
+{{- end }}
+
+{{- define "envoy-ai-gateway.extProc.image" -}}
+{{- $version := default .Chart.AppVersion .Values.extProc.image.tag | printf ":%s" -}}
+{{ .Values.extProc.image.repository }}{{ with .Values.extProc.image.digest }}@{{ . }}{{ else }}{{ $version }}{{ end }}
+{{- end }}
+
+{{- define "envoy-ai-gateway.extProc.serviceAccountName" -}}
+{{- $made := .Values.extProc.serviceAccount.create | ternary (include "envoy-ai-gateway.extProc.name" .) "default" -}}
+{{- default $made .Values.extProc.serviceAccount.name -}}
+{{- end }}
+
+{{/* Where pprof can be reached: `nowhere` (DISABLE_PPROF is there, whatever its value), `pod` or `loopback`. */}}
+{{- define "envoy-ai-gateway.pprof" -}}
+{{- $where := .Values.extProc.pprof.expose -}}
+{{- range .Values.extProc.extraEnvVars }}{{ if eq .name "DISABLE_PPROF" }}{{ $where = "nowhere" }}{{ end }}{{ end -}}
+{{- $where -}}
+{{- end }}
+
+{{/* A list of peers as our values have them, as a NetworkPolicy has them. */}}
+{{- define "envoy-ai-gateway.peers" -}}
+{{- range . }}
+{{- $namespace := default dict .namespaceLabels }}
+{{- with .namespace }}{{ $namespace = merge (dict "kubernetes.io/metadata.name" .) $namespace }}{{ end }}
+{{- if .cidr }}
+- ipBlock:
+    cidr: {{ .cidr }}
+    {{- with .except }}
+    except:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+{{- else if and $namespace .podLabels }}
+- namespaceSelector:
+    matchLabels:
+      {{- toYaml $namespace | nindent 6 }}
+  podSelector:
+    matchLabels:
+      {{- toYaml .podLabels | nindent 6 }}
+{{- else if $namespace }}
+- namespaceSelector:
+    matchLabels:
+      {{- toYaml $namespace | nindent 6 }}
+{{- else }}
+- podSelector:
+    matchLabels:
+      {{- toYaml .podLabels | nindent 6 }}
+{{- end }}
+{{- end }}
+{{- end }}
