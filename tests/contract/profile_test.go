@@ -279,8 +279,12 @@ var ourProfileRules = []struct {
 	}},
 	{"has complete stacks", func(t *few, p taken) {
 		for _, s := range p.Sample {
-			last := s.Location[len(s.Location)-1]
-			if root := last.Line[len(last.Line)-1].Function.Name; !threadRoot.MatchString(root) {
+			root := "nothing"
+			if len(s.Location) > 0 {
+				last := s.Location[len(s.Location)-1]
+				root = last.Line[len(last.Line)-1].Function.Name
+			}
+			if !threadRoot.MatchString(root) {
 				t.Errorf("%d ticks end in %s, not at a thread's start:\n%s", s.Value[0], root, stackText(s))
 			}
 		}

@@ -60,7 +60,7 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	flag.Parse()
-	flag.Set("test.parallel", "16") // these tests wait more than they work
+	flag.Set("test.parallel", "64") // these tests wait more than they work
 	return m.Run()
 }
 

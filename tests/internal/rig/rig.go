@@ -17,7 +17,7 @@ import (
 
 // Deadline bounds every wait for something that ought to happen at once. It is no measure of speed:
 // a machine may be slow, a test that waits this long has failed.
-const Deadline = 30 * time.Second
+const Deadline = 120 * time.Second
 
 // Eventually polls until check says "", and fails with what it said last when Deadline is over.
 func Eventually(t testing.TB, check func() string) {

@@ -70,6 +70,12 @@ static void test_store__keys_that_differ_in_one_part_are_apart(void **state) {
         }
     }
     assert_int_equal(length_of(&store), COUNT_OF(keys));
+    // Their hashes differ too, and would hide it.
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        for (size_t k = 0; k < COUNT_OF(keys); k++) {
+            assert_int_equal(is_equal(&keys[i], &keys[k]), i == k);
+        }
+    }
     for (const struct sample *s = store.first; s != NULL; s = s->next) {
         assert_int_equal(s->values[0], 2);
     }
