@@ -244,8 +244,8 @@ static void write_pprof_metrics(struct buffer *text, void *context) {
 static uint32_t label(const char *operation, struct bytes model) {
     char text[LABEL_TEXT_BYTES] = "";
     memcpy(text, model.data, model.len < sizeof text ? model.len : sizeof text - 1);
-    const struct pprof_label labels[] = {{"model", text}, {"operation", operation}};
-    return pprof_labels_intern(labels, COUNT_OF(labels));
+    const struct pprof_label labels[] = {{"operation", operation}, {"model", text}};
+    return pprof_labels_intern(labels, model.len != 0 ? 2 : 1);
 }
 
 static const struct observer observer = {

@@ -7,8 +7,9 @@
 
 // All three: context any thread; enter and leave cost nanoseconds.
 struct observer {
-    // The number under which samples carry an operation ("chat") and a model; 0: none. Values come
-    // from clients: bounding how many are told apart is the observer's business.
+    // The number under which samples carry an operation ("chat") and a model (empty: not known
+    // yet); 0: none. Values come from clients: bounding how many are told apart is the observer's
+    // business.
     uint32_t (*label)(const char *operation, struct bytes model);
     // The calling thread works on what has this number, until leave is given what enter returned.
     uint32_t (*enter)(uint32_t label);

@@ -91,6 +91,14 @@ static enum status remove_own_headers(struct turn *turn) {
     return STATUS_OK;
 }
 
+// From here on, the rest of this turn included, work is for this model; empty: not known yet.
+static void set_label(struct process_stream *stream, struct bytes model) {
+    const struct observer *observer = stream->options->observer;
+    if (observer == NULL) return;
+    stream->label = observer->label(stream->operation, model);
+    observer->enter(stream->label);  // process_stream_receive leaves it
+}
+
 // Whether the text is a number over the limit. Text that is no number is Envoy's business.
 static bool is_over_limit(struct bytes text, size_t limit) {
     size_t value = 0;
@@ -142,6 +150,7 @@ static enum status on_request_headers(struct turn *turn) {
     }
     stream->operation = operation;
     stream->awaits_body = true;
+    set_label(stream, BYTES_EMPTY);
     enum status status = buffer_append(&stream->path, path);
     return status != STATUS_OK ? status : remove_own_headers(turn);
 }
@@ -171,11 +180,7 @@ static enum status on_request_body(struct turn *turn) {
                                       &turn->refusal);
     if (!is_read) return STATUS_OK;
     metrics_add(stream->metrics, METRIC_REQUESTS_ROUTED, 1);
-    const struct observer *observer = stream->options->observer;
-    if (observer != NULL) {
-        stream->label = observer->label(stream->operation, model);
-        observer->enter(stream->label);  // the rest of this turn, too; receive leaves both
-    }
+    set_label(stream, model);
     turn->answer.set_header_count = 2;
     turn->answer.set_headers[0] = (struct message_header){
         .name = BYTES_LITERAL("x-ai-eg-model"),
