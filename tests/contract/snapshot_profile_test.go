@@ -91,7 +91,8 @@ func TestDeltaTypesAreGos(t *testing.T) {
 
 // The rules of CPU profiles that hold for snapshots too.
 var snapshotRules = []string{"is valid", "drops no frames", "says in comments what it is",
-	"has the program as mapping 1, with its build id", "has the mappings of /proc/PID/maps", "says that functions are resolved, and nothing else",
+	"has the program as mapping 1, with its build id",
+	"has the mappings of /proc/PID/maps", "says that functions are resolved, and nothing else",
 	"has locations inside their mappings", "names every location with file and line", "has each function once",
 	"has file names that do not depend on where it was built", "has complete stacks"}
 
