@@ -18,7 +18,9 @@ void program_serve(void) {
     sigset_t set;
     block_start_signal(&set);  // before there are threads
     char message[PPROF_MESSAGE_BYTES];
-    const struct pprof_options options = {.address = "127.0.0.1:0"};
+    // Every contention is recorded: the programs know each of theirs.
+    const struct pprof_options options = {
+        .address = "127.0.0.1:0", .block_rate_ns = 1, .mutex_fraction = 1};
     if (pprof_start(&options, message) != 0) {
         printf("failed %s\n", message);
         exit(2);
