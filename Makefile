@@ -134,8 +134,8 @@ $(BUILD)/version $(OBJ)/flags $(OBJ)/members: _force
 _force:
 
 -include $(OBJECTS:.o=.d)
-include image/image.mk
--include charts/charts.mk tests/tests.mk tests/run/run.mk tests/lint/lint.mk
+include image/image.mk image/oci/oci.mk
+-include charts/charts.mk tests/tests.mk tests/run/run.mk tests/bench/bench.mk tests/lint/lint.mk
 
 ##@ Clean
 

@@ -41,7 +41,7 @@ $(UNITS:%.c=$(OBJ)/%): %: %.o $(LIBRARY)
 # Programs that the tests start: tests/backend, tests/truth, tests/storm. A file with a main
 # function is a program, at build/tests/FOLDER/NAME; the other files of its folder are linked to it.
 # Built like the product.
-PROGRAM_FILES := $(wildcard tests/backend/*.c tests/truth/*.c tests/storm/*.c)
+PROGRAM_FILES := $(wildcard tests/backend/*.c tests/truth/*.c tests/storm/*.c tests/bench/*.c)
 MAIN_FILES    := $(shell grep -l '^int main' /dev/null $(PROGRAM_FILES))
 PROGRAMS      := $(MAIN_FILES:%.c=$(BUILD)/%)
 $(PROGRAM_FILES:%.c=$(OBJ)/%.o) $(FUZZERS:%.c=$(OBJ)/%.o): $(OBJ)/%.o: %.c $(ready) | $(MESSAGES)

@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Prints what the profiler costs, each figure beside its peer of the same run. Judges nothing: machines differ.
+#
+#     tests/bench/bench.sh FOLDER    FOLDER holds malloc, malloc-musl and micro
+set -eu
+row() { printf '%-44s %10s %10s %8s   %s\n' "$@"; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b == 0) print "-"; else printf "%.2f", a / b }'; }
+
+row what ours peer ratio "peer, goal"
+# Two sizes, a line each run.
+sampled=$("$1/malloc")
+unsampled=$(PPROF_HEAP_RATE=0 "$1/malloc")
+musl=$("$1/malloc-musl")
+for size in 1 2; do
+    name=$([ $size = 1 ] && echo 64 || echo 1024)
+    pick() { echo "$1" | cut -d ' ' -f $size; }
+    ours=$(pick "$sampled")
+    row "malloc+free of $name bytes, sampled (ns)" "$ours" "$(pick "$unsampled")" "$(ratio "$ours" "$(pick "$unsampled")")" "tcmalloc, not sampled"
+    row "" "$ours" "$(pick "$musl")" "$(ratio "$ours" "$(pick "$musl")")" "musl's malloc; <= 0.20"
+done
+# Sampled so densely that every one of the stacks is there.
+PPROF_HEAP_RATE=65536 "$1/micro" | while read -r name ours peer; do
+    case $name in
+        lock_unlock_ns) text="without the wrappers" ;;
+        heap_profile_*) text="<= 200 ms, named and compressed" ;;
+        dump_*) text="<= 50 ms, named and compressed" ;;
+        *) text="" ;;
+    esac
+    row "$name" "$ours" "$([ "$peer" = 0 ] && echo - || echo "$peer")" "$(ratio "$ours" "$peer")" "$text"
+done

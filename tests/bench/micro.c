@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the profiler costs the program, one line a figure: "NAME VALUE PEER", both in the unit that
+// the name ends in. Thread CPU time, best of five, but for what waits.
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/attributes.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "pprof/libc/plain.h"
+#include "pprof/pprof.h"
+#include "pprof/profile/encode.h"
+#include "pprof/profile/source.h"
+#include "pprof/sample/heap.h"
+
+enum { ROUNDS = 2000000, TRIES = 5, THREADS = 1000, STACK_BYTES = 64 << 10, STACKS = 10000 };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int waiting;
+static int never[2];
+
+#define BEST_NS(call)                                                                              \
+    ({                                                                                             \
+        double best = 1e18;                                                                        \
+        for (int try = 0; try < TRIES; try++) {                                                    \
+            int64_t before_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);                            \
+            for (int i = 0; i < ROUNDS; i++) {                                                     \
+                call;                                                                              \
+            }                                                                                      \
+            double ns = (double)(clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns) / ROUNDS;     \
+            if (ns < best) best = ns;                                                              \
+        }                                                                                          \
+        best;                                                                                      \
+    })
+
+static void *wait_for_ever(void *unused) {
+    struct pollfd watched = {.fd = never[0], .events = POLLIN};
+    atomic_fetch_add(&waiting, 1);
+    poll(&watched, 1, -1);
+    return unused;
+}
+
+static void start_threads(void) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    if (pipe(never) != 0) abort();
+    for (int i = 0; i < THREADS; i++) {
+        pthread_t thread;
+        if (pthread_create(&thread, &attributes, wait_for_ever, NULL) != 0) abort();
+    }
+    while (atomic_load(&waiting) < THREADS) sched_yield();
+    usleep(100000);  // until they are in poll; no result depends on it, only the cost
+}
+
+// As many distinct stacks as the bits of `path` give: each level is one of two calls.
+NOINLINE static void *allocate_at(unsigned path, int depth);
+NOINLINE static void *left(unsigned path, int depth) {
+    void *volatile block = allocate_at(path, depth);
+    return block;
+}
+NOINLINE static void *right(unsigned path, int depth) {
+    void *volatile block = allocate_at(path, depth);
+    return block;
+}
+NOINLINE static void *allocate_at(unsigned path, int depth) {
+    void *volatile block = depth == 0        ? malloc(1 << 20)
+                           : (path & 1) != 0 ? left(path >> 1, depth - 1)
+                                             : right(path >> 1, depth - 1);
+    return block;
+}
+
+static double encode_ms(const struct source *source, uint32_t *ret_stacks) {
+    double best = 1e18;
+    for (int try = 0; try < TRIES; try++) {
+        int64_t before_ns = clock_monotonic_ns();
+        struct store store = {0};
+        if (source->collect(&store, source->context) != STATUS_OK) abort();
+        const struct profile profile = {
+            .sample_types = {source->sample_types[0], source->sample_types[1],
+                             source->sample_types[2], source->sample_types[3]},
+            .period_type = source->period_type,
+            .period = source->period(),
+            .samples = &store};
+        struct buffer out = {0};
+        if (profile_encode(&profile, &out) != STATUS_OK) abort();
+        *ret_stacks = store.sample_count;
+        buffer_done(&out);
+        store_done(&store);
+        double ms = (double)(clock_monotonic_ns() - before_ns) / NS_PER_MS;
+        if (ms < best) best = ms;
+    }
+    return best;
+}
+
+int main(void) {
+    char message[PPROF_MESSAGE_BYTES];
+    const struct pprof_options options = {.address = "127.0.0.1:0",
+                                          .block_rate_ns = PPROF_DEFAULT_BLOCK_RATE_NS,
+                                          .mutex_fraction = PPROF_DEFAULT_MUTEX_FRACTION};
+    if (pprof_start(&options, message) != 0) return 2;
+    double wrapped = BEST_NS(pthread_mutex_lock(&mutex); pthread_mutex_unlock(&mutex));
+    double plain = BEST_NS(plain_lock(&mutex); plain_unlock(&mutex));
+    printf("lock_unlock_ns %.2f %.2f\n", wrapped, plain);
+
+    const struct pprof_label label = {"model", "gpt"};
+    uint32_t set = pprof_labels_intern(&label, 1);
+    printf("label_push_pop_ns %.2f 0\n", BEST_NS(pprof_labels_pop(pprof_labels_push(set))));
+    printf("label_intern_ns %.2f 0\n", BEST_NS(pprof_labels_intern(&label, 1)));
+
+    uint32_t stacks;
+    for (unsigned i = 0; i < STACKS; i++) {
+        if (allocate_at(i, 14) == NULL) abort();
+    }
+    double heap_ms = encode_ms(&heap_source, &stacks);
+    printf("heap_profile_%u_stacks_ms %.2f 0\n", stacks, heap_ms);
+
+    start_threads();
+    double dump_ms = encode_ms(source_find(BYTES_LITERAL("goroutine")), &stacks);
+    printf("dump_%d_threads_ms %.2f 0\n", THREADS, dump_ms);
+    return 0;
+}

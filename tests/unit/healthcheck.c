@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The health check against answers that the test makes up, over loopback.
+#include "src/healthcheck.c"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/wait.h>
+
+// What the check of `answer` returned. The answer of NULL is silence.
+static int check_against(const char *answer) {
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(name);
+    assert_int_equal(bind(listener, (struct sockaddr *)&name, len), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&name, &len), 0);
+    char address[32];
+    snprintf(address, sizeof(address), ":%u", ntohs(name.sin_port));
+
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        int code = healthcheck_run(address);
+        fflush(NULL);
+        _exit(code);
+    }
+    int fd = -1;
+    if (answer != NULL) {
+        fd = accept(listener, NULL, NULL);
+        char request[ANSWER_BYTES] = "";
+        assert_true(recv(fd, request, sizeof(request) - 1, 0) > 0);
+        assert_ptr_equal(strstr(request, "GET /health HTTP/1.1\r\nHost: localhost\r\n"), request);
+        assert_int_equal(send(fd, answer, strlen(answer), MSG_NOSIGNAL), strlen(answer));
+        close(fd);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(listener);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void test_healthcheck__200_is_healthy(void **state) {
+    (void)state;
+    assert_int_equal(check_against("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOK\n"), 0);
+}
+
+static void test_healthcheck__every_other_code_is_not(void **state) {
+    (void)state;
+    assert_int_equal(check_against("HTTP/1.1 503 Service Unavailable\r\n\r\ndraining\n"), 1);
+    assert_int_equal(check_against("HTTP/1.1 2000 OK\r\n\r\n"), 1);
+}
+
+static void test_healthcheck__no_answer_is_not_healthy(void **state) {
+    (void)state;
+    assert_int_equal(check_against(""), 1);
+    assert_int_equal(check_against("HTTP/1.1 200 OK\r\n"), 1);
+}
+
+static void test_healthcheck__silence_ends_it(void **state) {
+    (void)state;
+    assert_int_equal(check_against(NULL), 1);
+}
+
+static void test_healthcheck__nobody_there_is_not_healthy(void **state) {
+    (void)state;
+    // Nobody listens there: 1 belongs to no service that is left.
+    assert_int_equal(healthcheck_run("127.0.0.1:1"), 1);
+}
+
+static void test_healthcheck__an_address_needs_a_port(void **state) {
+    (void)state;
+    assert_int_equal(healthcheck_run(""), 1);
+    assert_int_equal(healthcheck_run("127.0.0.1"), 1);
+    assert_int_equal(healthcheck_run("127.0.0.1:"), 1);
+}
+
+static void check_split(const char *address, const char *expected_host) {
+    char host[HOST_BYTES];
+    const char *port;
+    assert_true(split(address, host, &port));
+    assert_string_equal(host, expected_host);
+    assert_string_equal(port, "1064");
+}
+
+static void test_healthcheck__addresses_are_split_at_the_last_colon(void **state) {
+    (void)state;
+    check_split(":1064", "");
+    check_split("10.0.0.1:1064", "10.0.0.1");
+    check_split("[::1]:1064", "::1");
+    check_split("a-service.a-namespace:1064", "a-service.a-namespace");
+    char address[HOST_BYTES + 8], host[HOST_BYTES];
+    const char *port;
+    snprintf(address, sizeof(address), "%0*d:1064", HOST_BYTES, 0);
+    assert_false(split(address, host, &port));
+}
