@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the settings, starts the profiling endpoint and the external processor, waits for a signal,
-// drains, exits. 0: ended as asked; 1: could not start; 2: a bad setting.
+// drains, exits. Or, as `extproc healthcheck`, asks one that runs. 0: ended as asked; 1: could not
+// start; 2: a bad setting.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "extproc/extproc.h"
+#include "healthcheck.h"
 #include "pprof/pprof.h"
 
 #ifndef EXTPROC_VERSION
@@ -173,7 +175,8 @@ static const struct setting table[] = {
 
 static bool print_what_was_asked(const struct values *values) {
     if (values->wants_help) {
-        printf("extproc: an external processor for Envoy, with a profiling endpoint\n\n"
+        printf("extproc: an external processor for Envoy, with a profiling endpoint\n"
+               "extproc healthcheck: asks a running one's /health; exit code 0 if it is well\n\n"
                "Settings (a flag beats its environment variable):\n");
         settings_print_help(table, COUNT_OF(table), stdout);
         return true;
@@ -358,6 +361,11 @@ static bool has_word(int argc, char **argv, const char *word) {
 }
 
 int main(int argc, char **argv) {
+    bool is_healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
+    if (is_healthcheck) {
+        argc--;
+        argv++;
+    }
     if (has_word(argc, argv, "--help")) {
         print_what_was_asked(&(const struct values){.wants_help = true});
         return EXIT_SUCCESS;
@@ -370,6 +378,7 @@ int main(int argc, char **argv) {
         return EXIT_BAD_SETTING;
     }
     if (print_what_was_asked(&values)) return EXIT_SUCCESS;
+    if (is_healthcheck) return healthcheck_run(values.extproc.admin_address);
     log_init((enum log_level)values.log_level, (enum log_format)values.log_format);
     return run(&values);
 }
