@@ -11,10 +11,9 @@ import (
 	"extproc/tests/internal/rig"
 )
 
-const ticks = "1000000"
-
-func TestAMillionTicksWhileThreadsStartAndExit(t *testing.T) {
-	program := rig.Start(t, "ticks", filepath.Join(rig.Root(), "build", "tests", "storm", "ticks"), []string{ticks}, nil)
+func run(t *testing.T, name, argument string, environment ...string) {
+	t.Helper()
+	program := rig.Start(t, name, filepath.Join(rig.Root(), "build", "tests", "storm", name), []string{argument}, environment)
 	code := program.ExitCode()
 	for _, line := range program.Lines() {
 		t.Log(line)
@@ -22,4 +21,10 @@ func TestAMillionTicksWhileThreadsStartAndExit(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d (-1: a signal; SIGALRM means that it hung)", code)
 	}
+}
+
+func TestAMillionTicksWhileThreadsStartAndExit(t *testing.T) { run(t, "ticks", "1000000") }
+
+func TestEveryProfileIsReadWhileThreadsStartAndExit(t *testing.T) {
+	run(t, "reads", "200", "PPROF_HEAP_RATE=4096")
 }
