@@ -12,6 +12,10 @@ function name_of(line) {
     return line
 }
 /^static void test_[a-z0-9_]+\(void \*\*/ { tests[++count] = name_of($0) }
+/^static void test_[a-z0-9_]+\($/ {
+    printf "%s:%d: a test whose argument stands on another line would not be found\n", FILENAME, FNR > "/dev/stderr"
+    exit 1
+}
 /^static int (setup|teardown)[a-z0-9_]*\(void \*\*/ { fixtures[name_of($0)] = 1 }
 
 function fixture(kind, test,    own) {

@@ -156,13 +156,11 @@ int listeners_open(const char *address, struct listeners *ret_listeners,
     } else {
         error = open_one(&listeners, endpoint.host, &endpoint.port, false);
     }
+    if (error != 0) listeners_close(&listeners);
     if (error == -EINVAL) {
         return fail(EINVAL, ret_message, address, "the host must be localhost or an IP address");
     }
-    if (error != 0) {
-        listeners_close(&listeners);
-        return fail(-error, ret_message, address, strerror(-error));
-    }
+    if (error != 0) return fail(-error, ret_message, address, strerror(-error));
     *ret_listeners = listeners;
     return 0;
 }

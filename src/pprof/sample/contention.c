@@ -112,7 +112,7 @@ void contention_begin(struct contention *wait, const char *state, const void *lo
     int64_t now_ns = clock_monotonic_ns();
     *wait = (struct contention){.lock = lock, .start_ns = now_ns, .charged_ns = now_ns};
     if (thread_is_disabled()) return;
-    if (lock != NULL && mutex_fraction > 0) list(wait);
+    if (lock != NULL && rate_in_force(&mutex_watchers, mutex_fraction) > 0) list(wait);
     wait->is_parked = thread_park(state, frame, leaf);
 }
 

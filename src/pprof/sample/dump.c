@@ -23,11 +23,12 @@ enum { ANSWER_NS = 500 * NS_PER_MS, PAUSE_NS = 100000 };
 
 // One thread at the moment of the dump.
 struct moment {
-    struct thread *thread;
+    const struct thread *thread;  // only to compare: it may be gone
     pid_t tid, creator_tid;
     uintptr_t created_at;
     const char *state;  // static
     int64_t since_ns;   // 0: it does not wait
+    bool is_asked;      // by a signal
     struct tick_request request;
     struct moment *next;
 };
@@ -115,7 +116,8 @@ static void look_at(struct dump *dump, struct thread *thread) {
         read_name(thread->tid, moment->request.tick.thread);
         return;
     }
-    moment->request.tick.depth = 0;
+    moment->is_asked = true;
+    moment->request.tick.depth = 0;  // what reading it from outside may have left
     atomic_store(&thread->request, &moment->request);
     syscall(SYS_tgkill, getpid(), thread->tid, TICK_DUMP_SIGNAL);
 }
@@ -130,35 +132,44 @@ static void pause_briefly(void) {
     __real_nanosleep(&pause, NULL);
 }
 
-// Waits for what was asked; calls back what is not answered in time, so that no handler writes to
-// memory that is gone. Under the list's lock: the threads are still there.
-static void collect_answers(struct dump *dump) {
+// Without the list's lock: threads may start and end meanwhile. One that ends says that it is done.
+static void wait_for_answers(const struct dump *dump) {
     int64_t deadline_ns = clock_monotonic_ns() + ANSWER_NS;
-    for (struct moment *moment = dump->first; moment != NULL; moment = moment->next) {
-        bool is_asked = moment->thread != thread_self && moment->since_ns == 0;
-        if (!is_asked) continue;
+    for (const struct moment *moment = dump->first; moment != NULL; moment = moment->next) {
+        if (!moment->is_asked) continue;
         while (!is_answered(moment) && clock_monotonic_ns() < deadline_ns) pause_briefly();
-        if (atomic_exchange(&moment->thread->request, NULL) != NULL) continue;
-        while (!is_answered(moment)) pause_briefly();  // it is being written
-        struct tick *tick = &moment->request.tick;
-        tick->depth = leaf_repair(tick->addresses, tick->depth, STACK_DEPTH, tick->words);
     }
 }
 
+// Calls back what is not answered in time, so that no handler writes to memory that is gone. A
+// request is part of its moment. Under the list's lock.
+static void call_back(struct thread *thread) {
+    struct tick_request *request = atomic_exchange(&thread->request, NULL);
+    if (request == NULL) return;
+    request->tick.depth = 0;
+    atomic_store(&request->is_done, true);
+}
+
+static void finish(struct moment *moment) {
+    struct tick *tick = &moment->request.tick;
+    while (moment->is_asked && !is_answered(moment)) pause_briefly();  // it is being written
+    if (moment->is_asked) {
+        tick->depth = leaf_repair(tick->addresses, tick->depth, STACK_DEPTH, tick->words);
+    }
+    for (uint32_t i = 1; i < tick->depth; i++) tick->addresses[i]--;
+}
+
 static void take_dump(struct dump *dump) {
+    struct thread *thread;
     plain_lock(&lock);
     dump->now_ns = clock_monotonic_ns();
-    struct thread *first = thread_lock_list();
-    for (struct thread *thread = first; thread != NULL; thread = thread->next) {
-        look_at(dump, thread);
-    }
-    collect_answers(dump);
+    for (thread = thread_lock_list(); thread != NULL; thread = thread->next) look_at(dump, thread);
     thread_unlock_list();
+    wait_for_answers(dump);
+    for (thread = thread_lock_list(); thread != NULL; thread = thread->next) call_back(thread);
+    thread_unlock_list();
+    for (struct moment *m = dump->first; m != NULL; m = m->next) finish(m);
     plain_unlock(&lock);
-    for (struct moment *moment = dump->first; moment != NULL; moment = moment->next) {
-        struct tick *tick = &moment->request.tick;
-        for (uint32_t i = 1; i < tick->depth; i++) tick->addresses[i]--;
-    }
 }
 
 static struct sample_key key_of(const struct moment *moment) {

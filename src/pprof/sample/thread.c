@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "pprof/libc/plain.h"
 #include "pprof/sample/create.h"
+#include "pprof/sample/tick.h"
 
 _Thread_local struct thread *thread_self;
 _Thread_local uint32_t thread_labels;
@@ -59,6 +60,9 @@ static void leave(struct thread *thread) {
     plain_lock(&lock);
     if (watcher_leave != NULL) watcher_leave(thread);
     thread_self = NULL;
+    // A dump that asked this thread need not wait: it goes without a stack.
+    struct tick_request *request = atomic_exchange(&thread->request, NULL);
+    if (request != NULL) atomic_store(&request->is_done, true);
     if (thread->next != NULL) thread->next->previous = thread->previous;
     if (thread->previous != NULL) thread->previous->next = thread->next;
     if (first == thread) first = thread->next;
