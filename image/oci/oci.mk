@@ -15,7 +15,7 @@ image_inputs      := $(wildcard image/oci/*) image/compiler.lock image/dependenc
 image: $(BUILD)/image/extproc.tar
 
 $(BUILD)/image/extproc.tar: $(PROGRAM) $(BUILD)/busybox/busybox $(image_inputs)
-	@image/tools.sh need pip
+	@image/tools.sh need run
 	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" image/fetch.sh \
 	    $$(awk '$$6 == "debian-source" && $$1 != "cmocka" { print $$1 }' image/dependencies.lock)
 	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) python3 image/oci/extproc.py --program $(PROGRAM) --busybox $(BUILD)/busybox \

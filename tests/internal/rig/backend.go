@@ -19,7 +19,7 @@ type Backend struct {
 // BackendPath is the program of the stand-in backend.
 func BackendPath(t testing.TB) string {
 	t.Helper()
-	return built(t, "BACKEND_BINARY", "build/tests/backend/backend")
+	return built(t, "BACKEND_BINARY", "tests/backend/backend")
 }
 
 // StartBackend starts a stand-in backend; its replies name it.

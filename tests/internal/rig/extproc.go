@@ -22,7 +22,7 @@ type Extproc struct {
 // ExtprocPath is the program under test.
 func ExtprocPath(t testing.TB) string {
 	t.Helper()
-	return built(t, "EXTPROC_BINARY", "build/extproc")
+	return built(t, "EXTPROC_BINARY", "extproc")
 }
 
 // FreePorts are the settings that every test starts from: ports of the kernel's choice on 127.0.0.1

@@ -47,18 +47,28 @@ var Root = sync.OnceValue(func() string {
 	panic("rig: not called from inside the project")
 })
 
-// built finds a program that `make` leaves under build/, or the one that an environment variable
-// names instead.
-func built(t testing.TB, variable, path string) string {
+// Built is where make leaves what the tests start: the file below build/, or below the folder that
+// make names in BUILT.
+func Built(t testing.TB, path ...string) string {
 	t.Helper()
-	program := os.Getenv(variable)
-	if program == "" {
-		program = filepath.Join(Root(), path)
+	folder := os.Getenv("BUILT")
+	if folder == "" {
+		folder = filepath.Join(Root(), "build")
 	}
+	program := filepath.Join(append([]string{folder}, path...)...)
 	if _, err := os.Stat(program); err != nil {
-		t.Fatalf("%v\nBuild it with `make build`, or name another one in %s.", err, variable)
+		t.Fatalf("%v\n`make build test-programs` builds it.", err)
 	}
 	return program
+}
+
+// built is the same for a program that an environment variable may name instead.
+func built(t testing.TB, variable, path string) string {
+	t.Helper()
+	if program := os.Getenv(variable); program != "" {
+		return program
+	}
+	return Built(t, path)
 }
 
 // envoyProgram fetches Envoy once for all tests of a package.

@@ -5,7 +5,6 @@
 package storm
 
 import (
-	"path/filepath"
 	"testing"
 
 	"extproc/tests/internal/rig"
@@ -13,7 +12,7 @@ import (
 
 func run(t *testing.T, name, argument string, environment ...string) {
 	t.Helper()
-	program := rig.Start(t, name, filepath.Join(rig.Root(), "build", "tests", "storm", name), []string{argument}, environment)
+	program := rig.Start(t, name, rig.Built(t, "tests", "storm", name), []string{argument}, environment)
 	code := program.ExitCode()
 	for _, line := range program.Lines() {
 		t.Log(line)

@@ -17,7 +17,7 @@ import (
 // finished starts a truth program, lets it do its work, and returns what it says and where it serves.
 func finished(t *testing.T, name string, environment []string, args ...string) (map[string]float64, string) {
 	t.Helper()
-	program := rig.Start(t, name, built(t, name), args, environment)
+	program := rig.Start(t, name, rig.Built(t, "tests", "truth", name), args, environment)
 	address := strings.TrimPrefix(program.WaitLine("its address", hasPrefix("address ")), "address ")
 	program.Signal(startSignal)
 	program.WaitLine("the end of the work", func(line string) bool { return line == "end" })

@@ -10,8 +10,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,7 +30,7 @@ const startSignal = syscall.SIGUSR1
 // profile says.
 func measure(t *testing.T, name string, args ...string) (map[string]float64, *profile.Profile) {
 	t.Helper()
-	program := rig.Start(t, name, built(t, name), args, nil)
+	program := rig.Start(t, name, rig.Built(t, "tests", "truth", name), args, nil)
 	address := strings.TrimPrefix(program.WaitLine("its address", hasPrefix("address ")), "address ")
 
 	connection, err := net.Dial("tcp", address)
@@ -64,15 +62,6 @@ func measure(t *testing.T, name string, args ...string) (map[string]float64, *pr
 		t.Fatal(err)
 	}
 	return facts(t, program.Lines()), parsed
-}
-
-func built(t *testing.T, name string) string {
-	t.Helper()
-	path := filepath.Join(rig.Root(), "build", "tests", "truth", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%v: `make test-programs` builds it", err)
-	}
-	return path
 }
 
 func hasPrefix(prefix string) func(string) bool {
