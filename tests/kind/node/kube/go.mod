@@ -1,6 +1,6 @@
-module local/k8sbuild
+module extproc/tests/kind/node/kube
 
-go 1.24.0
+go 1.26.0
 
 godebug default=go1.24
 

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# The tests in a real cluster.
+#@   KIND_NODE=stock           kind-up: kind's own node image, or `built` from package registries (what works)
+#@   KIND_NO_POLICY=1          kind-up: nothing enforces NetworkPolicies, to see test-kind fail
+#@   RUN=TestX                 test-kind: these tests
+
+kind_cluster = CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" FOLDER=$(BUILD)/kind tests/kind/cluster/cluster.sh
+
+##@ Cluster
+
+## A kind cluster with the image loaded; needs Docker, or podman (which it installs on Debian).
+.PHONY: kind-up
+kind-up: image chart
+	@$(kind_cluster) up
+	@$(kind_cluster) load $(BUILD)/image/extproc.tar $(BUILD)/image/extproc-debug.tar
+	@echo "  To install: helm install envoy-ai-gateway $(BUILD)/charts/*.tgz"
+
+## The tests in a cluster: enable, disable, port-forward, policies, traffic, as users do it. Makes the
+## cluster if there is none, and leaves it.
+.PHONY: test-kind
+test-kind: image chart $(BUILD)/tests/backend/backend
+	@$(kind_cluster) up
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" FOLDER=$(BUILD)/kind BUILD=$(BUILD) IMAGE=$(IMAGE):$(VERSION) \
+	    tests/kind/test.sh $(TESTED)/counts/test-kind ./... $(if $(RUN),-run '$(RUN)')
+
+## Removes the cluster and all that kind-up made outside build/ and the cache.
+.PHONY: kind-down
+kind-down:
+	@$(kind_cluster) down

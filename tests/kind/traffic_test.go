@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kind
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const backendPort = 9001
+
+// Envoy in the cluster calls the processor in the cluster, through its Service. Pods are replaced
+// under load, two replicas, and no request may fail.
+func TestNoRequestFailsWhilePodsAreReplaced(t *testing.T) {
+	timed(t)
+	n := newNamespace(t)
+	r := release{n, "helm"}
+	r.install("")
+	peers := n.envoy(serviceAddress(n))
+	before := counts{}
+	replace := func(what string, how func()) {
+		eventually(t, func() string { return n.progress(peers, before.Sent+200) })
+		old := map[string]bool{}
+		for _, pod := range r.pods() {
+			old[pod.Name] = true
+		}
+		how()
+		eventually(t, func() string { return n.anyLeft(old) })
+		during := n.counts(peers)
+		eventually(t, func() string { return n.progress(peers, during.Sent+200) })
+		after := n.counts(peers)
+		show("%s: %d requests, %d failed", what, after.Sent-before.Sent, after.Failed-before.Failed)
+		if after.Failed != before.Failed {
+			t.Errorf("%s: %d of %d requests failed, the first one: %s", what,
+				after.Failed-before.Failed, after.Sent-before.Sent, after.FirstFailure)
+		}
+		before = after
+	}
+	replace("kubectl rollout restart", func() {
+		n.must("kubectl rollout restart deployment/"+deployment, "")
+		n.must("kubectl rollout status --timeout=170s deployment/"+deployment, "")
+	})
+	replace("helm upgrade that disables pprof", func() {
+		r.upgrade("-f " + n.file("values.yaml", disablingValues))
+	})
+}
+
+func serviceAddress(n namespace) string {
+	service, err := client.CoreV1().Services(n.name).Get(short(n.t), deployment, meta.GetOptions{})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return service.Spec.ClusterIP
+}
+
+// anyLeft names the old pods that are not gone yet.
+func (n namespace) anyLeft(old map[string]bool) string {
+	list, err := client.CoreV1().Pods(n.name).List(short(n.t), meta.ListOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	for _, pod := range list.Items {
+		if old[pod.Name] {
+			return "still there: " + pod.Name
+		}
+	}
+	return ""
+}
+
+// envoy starts one pod with Envoy, configured as for `make run`, a model's server behind it and
+// what sends requests before it.
+func (n namespace) envoy(extproc string) pod {
+	n.t.Helper()
+	template, err := os.ReadFile("../run/envoy.yaml.in")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	endpoint := func(address string, port int) string {
+		return fmt.Sprintf("socket_address: { address: %s, port_value: %d }", address, port)
+	}
+	filled := strings.NewReplacer(
+		"@ENVOY_PORT@", "10000", "@BUFFER_LIMIT@", "52428800", "@ACCESS_LOG@", "/dev/stdout",
+		"@EXTPROC@", endpoint(extproc, grpcPort), "@BACKEND_A@", endpoint("127.0.0.1", backendPort),
+		"@BACKEND_B@", endpoint("127.0.0.1", backendPort),
+	).Replace(string(template))
+	return n.run("peers", nil,
+		container("envoy", peersImage, "/envoy", "--config-yaml", filled, "--concurrency", "1",
+			"--disable-hot-restart", "--log-level", "warn"),
+		container("backend", peersImage, "/backend", "--name", "a", "--listen", fmt.Sprintf("127.0.0.1:%d", backendPort)),
+		container("load", peersImage, "/load"))
+}
+
+type counts struct {
+	Sent, Failed int
+	FirstFailure string `json:"first_failure"`
+}
+
+// counts are what the load said last.
+func (n namespace) counts(peers pod) counts {
+	n.t.Helper()
+	lines := int64(1)
+	text, err := client.CoreV1().Pods(n.name).GetLogs(peers.name,
+		&core.PodLogOptions{Container: "load", TailLines: &lines}).DoRaw(short(n.t))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	var last counts
+	if len(text) != 0 {
+		if err := json.Unmarshal(text, &last); err != nil {
+			n.t.Fatalf("%v: %s", err, text)
+		}
+	}
+	return last
+}
+
+func (n namespace) progress(peers pod, sent int) string {
+	n.t.Helper()
+	if now := n.counts(peers); now.Sent < sent {
+		return fmt.Sprintf("%d requests so far, want %d (%d failed: %s)", now.Sent, sent, now.Failed, now.FirstFailure)
+	}
+	return ""
+}
