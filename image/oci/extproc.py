@@ -37,16 +37,13 @@ def linked_parts():
     return [row for row in lock_rows(LOCK) if row[5] == "debian-source" and row[0] not in NOT_LINKED]
 
 
-def compiler_parts():
+def compiler_packages():
     """What of the compiler ends up in the program, as this machine has it; a difference is said."""
     found = []
     for name, expected in lock_rows(COMPILER_LOCK):
-        # A package may be there and another gcc be found first.
-        command = ["gcc", "-dumpfullversion"] if name == "gcc" else \
-            ["dpkg-query", "-W", "-f", "${Version}", name]
-        query = subprocess.run(command, text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, check=False)
-        version = query.stdout.strip() or "unknown"
+        query = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        version = query.stdout or "unknown"
         found.append((name, version))
         if version != expected:
             print(f"  warning: {name} is {version} here and {expected} in image/compiler.lock:"
@@ -68,7 +65,7 @@ def licences(tree, sources, row):
         sys.exit(f"image: no licence file in {row[2]}")
 
 
-def product_tree(options, mtime, compiler):
+def product_tree(options, mtime):
     tree = Tree(owner=USER, mtime=mtime)
     tree.program("extproc", options.program)
     for name in ("passwd", "group"):
@@ -86,7 +83,7 @@ def product_tree(options, mtime, compiler):
         made_of.append(f"{row[0]} {row[1]} {row[3]} {row[4]}")
     made_of.append("# The compiler, whose runtime is linked in (GPL-3.0-or-later WITH"
                    " GCC-exception-3.1): Debian package, version.")
-    made_of += [f"{name} {version}" for name, version in compiler]
+    made_of += [f"{name} {version}" for name, version in compiler_packages()]
     tree.file("licenses/PARTS", ("\n".join(made_of) + "\n").encode())
     return tree
 
@@ -121,9 +118,7 @@ def main():
     created = datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc)
     created = created.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    compiler = compiler_parts()
     labels = {
-        "extproc.compiler": ", ".join(f"{name} {version}" for name, version in compiler),
         "org.opencontainers.image.title": TITLE,
         "org.opencontainers.image.description": DESCRIPTION,
         "org.opencontainers.image.version": options.version,
@@ -145,7 +140,7 @@ def main():
         "org.opencontainers.image.licenses": labels["org.opencontainers.image.licenses"]
         + " AND GPL-2.0-only",
     }))
-    product = Layer(product_tree(options, epoch, compiler))
+    product = Layer(product_tree(options, epoch))
     shell = Layer(busybox_tree(options, epoch))
     machine = architecture(options.program)
     os.makedirs(options.out, exist_ok=True)

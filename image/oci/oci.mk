@@ -22,13 +22,6 @@ $(BUILD)/image/extproc.tar: $(PROGRAM) $(BUILD)/busybox/busybox $(image_inputs)
 	    --sources "$(CACHE)/sources" --name $(IMAGE) --version $(VERSION) \
 	    --revision "$(shell git rev-parse HEAD 2>/dev/null)" --out $(@D)
 
-##@ Test
-
-## The image, without an engine: the same bytes twice, what is in it, its licences, its health check.
-.PHONY: test-image
-test-image:
-	+@$(MAKE) --no-print-directory test-go G=./image
-
 $(BUILD)/busybox/busybox: $(BUILD)/musl.ready image/recipes/busybox.sh image/busybox/config image/package.sh
 	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" JOBS=$(JOBS) image/oci/busybox.sh $(BUILD)/musl $(BUILD)/busybox
 	@touch -c $@
