@@ -13,6 +13,8 @@
 set -euo pipefail
 image=$(cd "$(dirname "$0")" && pwd)
 libc=$1 link=$2
+# What was said to our make is not meant for the makes of others: VERSION=1, CFLAGS=...
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES
 
 # The longest first: two are built at a time.
 libraries="libmicrohttpd libuv1 google-perftools nghttp2 libbacktrace yyjson protobuf-c cmocka zlib"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The subcommand `extproc healthcheck`: a client of /health, for images that hold no other program.
+// The subcommand `extproc healthcheck [ADDRESS]`: a client of /health, for images that hold no
+// other program.
 #pragma once
 
 // Asks http://ADDRESS/health; `:1064` means loopback, a host may be a name. Prints one line, to

@@ -177,7 +177,8 @@ static const struct setting table[] = {
 static bool print_what_was_asked(const struct values *values) {
     if (values->wants_help) {
         printf("extproc: an external processor for Envoy, with a profiling endpoint\n"
-               "extproc healthcheck: asks a running one's /health; exit code 0 if it is well\n\n"
+               "extproc healthcheck [ADDRESS]: asks a running one's /health, at the admin address "
+               "unless\nit is given another; exit code 0 if it is well\n\n"
                "Settings (a flag beats its environment variable):\n");
         settings_print_help(table, COUNT_OF(table), stdout);
         return true;
@@ -362,11 +363,11 @@ static bool has_word(int argc, char **argv, const char *word) {
 }
 
 int main(int argc, char **argv) {
-    bool is_healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
-    if (is_healthcheck) {
-        argc--;
-        argv++;
-    }
+    // Before the settings may stand `healthcheck`, or `healthcheck ADDRESS`.
+    int words = argc > 1 && strcmp(argv[1], "healthcheck") == 0 ? 1 : 0;
+    if (words == 1 && argc > 2 && argv[2][0] != '-') words = 2;
+    argc -= words;
+    argv += words;
     if (has_word(argc, argv, "--help")) {
         print_what_was_asked(&(const struct values){.wants_help = true});
         return EXIT_SUCCESS;
@@ -379,7 +380,8 @@ int main(int argc, char **argv) {
         return EXIT_BAD_SETTING;
     }
     if (print_what_was_asked(&values)) return EXIT_SUCCESS;
-    if (is_healthcheck) return healthcheck_run(values.extproc.admin_address);
+    if (words == 2) values.extproc.admin_address = argv[0];
+    if (words > 0) return healthcheck_run(values.extproc.admin_address);
     log_init((enum log_level)values.log_level, (enum log_format)values.log_format);
     return run(&values);
 }

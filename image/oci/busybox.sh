@@ -1,12 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the debug twin's busybox against our C library and lets LINK point at the result: a folder with busybox and the
-# list of its applets. Kept in CACHE/packages under the hash of everything that goes into it.
+# Builds the debug twin's busybox against our C library and lets LINK point at the result: a folder
+# with busybox and the list of its applets. Kept in CACHE/packages under the hash of everything that
+# goes into it.
 #
 #     CACHE=folder JOBS=n [TARBALLS=folder] image/oci/busybox.sh SYSROOT LINK
 set -euo pipefail
 image=$(cd "$(dirname "$0")/.." && pwd)
 sysroot=$(realpath "$1") link=$2
+# What was said to our make is not meant for the makes of others: VERSION=1, CFLAGS=...
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES
 mkdir -p "$(dirname "$link")"
 CACHE=$(cd "$CACHE" && pwd)
 export CACHE JOBS
@@ -27,7 +30,8 @@ if [ ! -d "$package" ]; then
     . "$image/step.sh"
     "$image/fetch.sh" busybox
     mkdir -p "$CACHE/work" "$CACHE/logs" "$CACHE/packages"
-    export NAME VERSION LIBC=musl TARBALL=$CACHE/sources/$tarball PREFIX=$package.new WORK=$CACHE/work/busybox-$key
+    export NAME VERSION LIBC=musl TARBALL=$CACHE/sources/$tarball
+    export PREFIX=$package.new WORK=$CACHE/work/busybox-$key
     export SYSROOT=$sysroot CC="gcc -specs=$image/musl.specs --sysroot=$sysroot" CXX=false
     step "busybox $VERSION for musl" "$CACHE/logs/busybox-musl.log" "$image/package.sh"
     mv "$package.new" "$package"

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Assembles the image of the program, and its debug twin: the same layers and a shell.
 
-    image/oci/extproc.py --program build/extproc --busybox build/busybox --sources CACHE/sources
-        --name localhost/envoy-ai-gateway/extproc --version 1.0 [--revision COMMIT] --out build/image
+    image/oci/extproc.py --program build/extproc --busybox build/busybox
+        --sources CACHE/sources --name localhost/envoy-ai-gateway/extproc --version 1.0
+        [--revision COMMIT] --out build/image
 
 Prints name, size and digest of each. SOURCE_DATE_EPOCH dates everything; without it, 1970.
 """
@@ -34,16 +35,20 @@ def lock_rows(path):
 
 
 def linked_parts():
-    return [row for row in lock_rows(LOCK) if row[5] == "debian-source" and row[0] not in NOT_LINKED]
+    return [row for row in lock_rows(LOCK)
+            if row[5] == "debian-source" and row[0] not in NOT_LINKED]
 
 
-def compiler_packages():
+def compiler_parts():
     """What of the compiler ends up in the program, as this machine has it; a difference is said."""
     found = []
     for name, expected in lock_rows(COMPILER_LOCK):
-        query = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-        version = query.stdout or "unknown"
+        # A package may be there and another gcc be found first.
+        command = ["gcc", "-dumpfullversion"] if name == "gcc" else \
+            ["dpkg-query", "-W", "-f", "${Version}", name]
+        query = subprocess.run(command, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, check=False)
+        version = query.stdout.strip() or "unknown"
         found.append((name, version))
         if version != expected:
             print(f"  warning: {name} is {version} here and {expected} in image/compiler.lock:"
@@ -57,15 +62,15 @@ def licences(tree, sources, row):
     kept = 0
     with tarfile.open(tarball) as tar:
         for member in tar:
-            path = member.name.removeprefix("./")
-            if member.isfile() and path.count("/") <= 1 and LICENCE_FILE.match(os.path.basename(path)):
-                tree.file(f"licenses/{name}/{os.path.basename(path)}", tar.extractfile(member).read())
+            folder, _, file = member.name.removeprefix("./").rpartition("/")
+            if member.isfile() and "/" not in folder and LICENCE_FILE.match(file):
+                tree.file(f"licenses/{name}/{file}", tar.extractfile(member).read())
                 kept += 1
     if kept == 0:
         sys.exit(f"image: no licence file in {row[2]}")
 
 
-def product_tree(options, mtime):
+def product_tree(options, mtime, compiler):
     tree = Tree(owner=USER, mtime=mtime)
     tree.program("extproc", options.program)
     for name in ("passwd", "group"):
@@ -83,7 +88,7 @@ def product_tree(options, mtime):
         made_of.append(f"{row[0]} {row[1]} {row[3]} {row[4]}")
     made_of.append("# The compiler, whose runtime is linked in (GPL-3.0-or-later WITH"
                    " GCC-exception-3.1): Debian package, version.")
-    made_of += [f"{name} {version}" for name, version in compiler_packages()]
+    made_of += [f"{name} {version}" for name, version in compiler]
     tree.file("licenses/PARTS", ("\n".join(made_of) + "\n").encode())
     return tree
 
@@ -118,7 +123,9 @@ def main():
     created = datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc)
     created = created.strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    compiler = compiler_parts()
     labels = {
+        "extproc.compiler": ", ".join(f"{name} {version}" for name, version in compiler),
         "org.opencontainers.image.title": TITLE,
         "org.opencontainers.image.description": DESCRIPTION,
         "org.opencontainers.image.version": options.version,
@@ -140,7 +147,7 @@ def main():
         "org.opencontainers.image.licenses": labels["org.opencontainers.image.licenses"]
         + " AND GPL-2.0-only",
     }))
-    product = Layer(product_tree(options, epoch))
+    product = Layer(product_tree(options, epoch, compiler))
     shell = Layer(busybox_tree(options, epoch))
     machine = architecture(options.program)
     os.makedirs(options.out, exist_ok=True)

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # The image and its debug twin, without an engine.
-#@   IMAGE=localhost/envoy-ai-gateway/extproc   image: its name; the tag is VERSION, and VERSION-debug for the twin
+#@   IMAGE=name                image: its name (localhost/envoy-ai-gateway/extproc); the tag is VERSION
 #@   SOURCE_DATE_EPOCH=...     image: the date in it (that of the last commit)
 
 IMAGE             ?= localhost/envoy-ai-gateway/extproc
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-image_inputs      := $(wildcard image/oci/*) image/compiler.lock image/dependencies.lock LICENSE $(BUILD)/version
+image_inputs      := $(wildcard image/oci/*) image/compiler.lock image/dependencies.lock LICENSE \
+                     $(BUILD)/version
 
 ##@ Build
 
-## The image build/image/extproc.tar, and extproc-debug.tar with a shell; podman, docker and kind load
-## both.
+## The image build/image/extproc.tar, and extproc-debug.tar with a shell; podman, docker and kind
+## load both.
 .PHONY: image
 image: $(BUILD)/image/extproc.tar
 
@@ -18,10 +19,19 @@ $(BUILD)/image/extproc.tar: $(PROGRAM) $(BUILD)/busybox/busybox $(image_inputs)
 	@image/tools.sh need run
 	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" image/fetch.sh \
 	    $$(awk '$$6 == "debian-source" && $$1 != "cmocka" { print $$1 }' image/dependencies.lock)
-	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) python3 image/oci/extproc.py --program $(PROGRAM) --busybox $(BUILD)/busybox \
-	    --sources "$(CACHE)/sources" --name $(IMAGE) --version $(VERSION) \
+	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) python3 image/oci/extproc.py --program $(PROGRAM) \
+	    --busybox $(BUILD)/busybox --sources "$(CACHE)/sources" --name $(IMAGE) --version $(VERSION) \
 	    --revision "$(shell git rev-parse HEAD 2>/dev/null)" --out $(@D)
 
-$(BUILD)/busybox/busybox: $(BUILD)/musl.ready image/recipes/busybox.sh image/busybox/config image/package.sh
-	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" JOBS=$(JOBS) image/oci/busybox.sh $(BUILD)/musl $(BUILD)/busybox
+##@ Test
+
+## The image, without an engine: the same bytes twice, what is in it, its health check.
+.PHONY: test-image
+test-image:
+	+@$(MAKE) --no-print-directory test-go G=./image
+
+$(BUILD)/busybox/busybox: $(BUILD)/musl.ready $(addprefix image/,recipes/busybox.sh busybox/config \
+    package.sh oci/busybox.sh)
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" JOBS=$(JOBS) \
+	    image/oci/busybox.sh $(BUILD)/musl $(BUILD)/busybox
 	@touch -c $@

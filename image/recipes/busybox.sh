@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154  # what package.sh sets
-# The shell of the debug twin: what busybox/config names, as one program and the list of its applets. It is no library:
-# nothing but the image takes it.
+# The shell of the debug twin: what busybox/config names, as one program and the list of its applets.
+# It is no library: nothing but the image takes it.
 export KCONFIG_NOTIMESTAMP=1
 make_busybox() {
-    make -j "$JOBS" HOSTCC=gcc CC="$CC" CONFIG_EXTRA_CFLAGS="$CFLAGS $HARDENING -g0" SKIP_STRIP=y "$@"
+    make -j "$JOBS" HOSTCC=gcc CC="$CC" SKIP_STRIP=y \
+        CONFIG_EXTRA_CFLAGS="$CFLAGS $HARDENING -g0" "$@"
 }
-# Its allnoconfig takes no list of exceptions, and asks nothing about what it turned off. So: everything that there is,
-# turned off, then our list.
+# Its allnoconfig takes no list of exceptions, and asks nothing about what it turned off. So:
+# everything that there is, turned off, then our list.
 make_busybox allyesconfig
 sed -i 's/^\(CONFIG_[A-Z0-9_]*\)=y$/# \1 is not set/' .config
 grep '^CONFIG_' "$image/busybox/config" > wanted

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,10 +90,11 @@ type archive struct {
 	config  struct {
 		Architecture, OS string
 		Config           struct {
-			User       string
-			Entrypoint []string
-			Env        []string
-			Labels     map[string]string
+			User         string
+			Entrypoint   []string
+			Env          []string
+			ExposedPorts map[string]struct{}
+			Labels       map[string]string
 		}
 		RootFS struct {
 			DiffIDs []string `json:"diff_ids"`
@@ -151,6 +153,10 @@ func open(t *testing.T, file string) *archive {
 	a := &archive{t: t, members: map[string]member{}}
 	for _, found := range untar(t, data) {
 		a.members[found.Name] = found
+	}
+	var layout struct{ ImageLayoutVersion string }
+	if a.decode(a.file("oci-layout"), &layout); layout.ImageLayoutVersion != "1.0.0" {
+		t.Fatalf("layout %q", layout.ImageLayoutVersion)
 	}
 	var index struct{ Manifests []descriptor }
 	a.decode(a.file("index.json"), &index)
@@ -229,6 +235,13 @@ func TestConfigRunsTheProgramAsANumericUser(t *testing.T) {
 		if !slices.Equal(config.Entrypoint, []string{"/extproc"}) {
 			t.Errorf("%s: entry point %q", file, config.Entrypoint)
 		}
+		ports := slices.Sorted(maps.Keys(config.ExposedPorts))
+		if !slices.Equal(ports, []string{"1063/tcp", "1064/tcp", "6060/tcp"}) {
+			t.Errorf("%s: ports %q", file, ports)
+		}
+		if !strings.Contains(config.Labels["extproc.compiler"], "libgcc-12-dev ") {
+			t.Errorf("%s: made by the compiler %q", file, config.Labels["extproc.compiler"])
+		}
 		for _, label := range []string{"title", "description", "version", "licenses", "created"} {
 			if config.Labels["org.opencontainers.image."+label] == "" {
 				t.Errorf("%s: no label %s", file, label)
@@ -244,7 +257,8 @@ func TestLayersAreSortedOwnedByTheUserAndOfOneTime(t *testing.T) {
 			for _, found := range layer {
 				names = append(names, strings.TrimSuffix(found.Name, "/"))
 				if found.Uid != user || found.Gid != user || found.Uname != "" || found.Gname != "" {
-					t.Errorf("%s: %s belongs to %d:%d (%q %q)", file, found.Name, found.Uid, found.Gid, found.Uname, found.Gname)
+					t.Errorf("%s: %s belongs to %d:%d (%q %q)",
+						file, found.Name, found.Uid, found.Gid, found.Uname, found.Gname)
 				}
 				if !found.ModTime.Equal(time.Unix(epoch, 0)) {
 					t.Errorf("%s: %s is of %v", file, found.Name, found.ModTime)
@@ -350,11 +364,13 @@ func TestAnotherCompilerIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// dpkg-query as a machine with another gcc would have it.
+	// Both commands as a machine with another gcc would have them.
 	other := t.TempDir()
-	script := "#!/bin/sh\nprintf 99.9\n"
-	if err := os.WriteFile(filepath.Join(other, "dpkg-query"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
+	script := "#!/bin/sh\necho 99.9\n"
+	for _, name := range []string{"dpkg-query", "gcc"} {
+		if err := os.WriteFile(filepath.Join(other, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cache := os.Getenv("CACHE")
 	command := exec.Command("python3", filepath.Join(rig.Root(), "image/oci/extproc.py"),
@@ -365,7 +381,9 @@ func TestAnotherCompilerIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
-	if !strings.Contains(string(output), "warning: gcc-12 is 99.9 here and ") {
-		t.Errorf("it said only:\n%s", output)
+	for _, name := range []string{"gcc", "gcc-12", "libstdc++-12-dev"} {
+		if !strings.Contains(string(output), "warning: "+name+" is 99.9 here and ") {
+			t.Errorf("nothing about %s in:\n%s", name, output)
+		}
 	}
 }
