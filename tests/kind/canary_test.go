@@ -42,7 +42,11 @@ func sendCanary(t *testing.T) string {
 	from := n.visitor("visitor", nil)
 	ports := []int{grpcPort, adminPort, pprofPort}
 	find := func(server pod, isRight func(state string) bool) string {
-		for i, state := range from.try(server.address, ports...) {
+		found, err := from.try(server.address, ports...)
+		if err != nil {
+			return err.Error()
+		}
+		for i, state := range found {
 			if !isRight(state) {
 				return fmt.Sprintf("port %d of the pod %s is %s", ports[i], server.name, state)
 			}

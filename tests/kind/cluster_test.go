@@ -129,7 +129,9 @@ func newNamespace(t testing.TB) namespace {
 	made, err := client.CoreV1().Namespaces().Create(short(t), &core.Namespace{
 		ObjectMeta: meta.ObjectMeta{
 			GenerateName: "extproc-",
-			Labels:       map[string]string{ownLabel: "", "pod-security.kubernetes.io/enforce": "restricted"},
+			Labels: map[string]string{
+				ownLabel: "", "pod-security.kubernetes.io/enforce": "restricted",
+			},
 		},
 	}, meta.CreateOptions{})
 	if err != nil {
@@ -152,7 +154,8 @@ func (n namespace) describe() {
 		return
 	}
 	for _, pod := range pods.Items {
-		n.t.Logf("pod %s/%s: %s, address %s, labels %v", n.name, pod.Name, pod.Status.Phase, pod.Status.PodIP, pod.Labels)
+		n.t.Logf("pod %s/%s: %s, address %s, labels %v",
+			n.name, pod.Name, pod.Status.Phase, pod.Status.PodIP, pod.Labels)
 		for _, container := range pod.Spec.Containers {
 			lines := int64(15)
 			text, _ := client.CoreV1().Pods(n.name).GetLogs(pod.Name,
@@ -172,7 +175,8 @@ func (n namespace) describe() {
 // waitForNamespaces waits until those of the tests are gone and returns what is not.
 func waitForNamespaces() string {
 	return within(deadline, func() string {
-		list, err := client.CoreV1().Namespaces().List(context.Background(), meta.ListOptions{LabelSelector: ownLabel})
+		list, err := client.CoreV1().Namespaces().List(context.Background(),
+			meta.ListOptions{LabelSelector: ownLabel})
 		if err != nil {
 			return err.Error()
 		}

@@ -217,7 +217,8 @@ func (r release) pods() []core.Pod {
 // the debug twin, with the restricted profile.
 func (r release) inside(script string) string {
 	r.t.Helper()
-	return r.must(fmt.Sprintf("kubectl debug %s --image=%s --target=extproc --profile=restricted -i -- sh -c '%s'",
+	return r.must(fmt.Sprintf(
+		"kubectl debug %s --image=%s --target=extproc --profile=restricted -i -- sh -c '%s'",
 		r.pods()[0].Name, twin, script), "")
 }
 

@@ -129,7 +129,8 @@ func (n namespace) objects() (found []string) {
 	return found
 }
 
-func (n namespace) listed(reader dynamic.Interface, kind schema.GroupVersionResource, isNamespaced bool) (found []string) {
+func (n namespace) listed(reader dynamic.Interface, kind schema.GroupVersionResource,
+	isNamespaced bool) (found []string) {
 	n.t.Helper()
 	resource := reader.Resource(kind)
 	var from dynamic.ResourceInterface = resource

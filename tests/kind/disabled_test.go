@@ -50,7 +50,7 @@ func checkEnabled(t *testing.T, r release) {
 func checkDisabled(t *testing.T, r release) {
 	t.Helper()
 	// In the pod's own network namespace, where no policy stands in between; gRPC is there.
-	said := r.inside("for port in 6060 1063; do nc -vz -w 2 127.0.0.1 $port 2>&1; echo exit $?; done")
+	said := r.inside("for port in 6060 1063; do nc -vvz -w 2 127.0.0.1 $port 2>&1; echo exit $?; done")
 	var codes []string
 	for _, line := range linesWith(said, "exit ") {
 		codes = append(codes, strings.TrimPrefix(line, "exit "))

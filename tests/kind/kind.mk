@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # The tests in a real cluster.
-#@   KIND_NODE=stock           kind-up: kind's own node image, or `built` from package registries (what works)
+#@   KIND_NODE=auto            kind-up: `stock`, kind's node image, or `built` from package registries
 #@   KIND_NO_POLICY=1          kind-up: nothing enforces NetworkPolicies, to see test-kind fail
-#@   RUN=TestX                 test-kind: these tests
+#@   KIND=auto                 .ci/run: `required` fails where there can be no cluster; or `off`
 
-kind_cluster = CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" FOLDER=$(BUILD)/kind tests/kind/cluster/cluster.sh
+kind_folders = CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" FOLDER=$(BUILD)/kind
+kind_cluster = $(kind_folders) tests/kind/cluster/cluster.sh
 
 ##@ Cluster
 
@@ -15,15 +16,21 @@ kind-up: image chart
 	@$(kind_cluster) load $(BUILD)/image/extproc.tar $(BUILD)/image/extproc-debug.tar
 	@echo "  To install: helm install envoy-ai-gateway $(BUILD)/charts/*.tgz"
 
-## The tests in a cluster: enable, disable, port-forward, policies, traffic, as users do it. Makes the
-## cluster if there is none, and leaves it.
+## The tests in a cluster: enable, disable, port-forward, policies, traffic, as users do it. Makes
+## the cluster if there is none, and leaves it.
 .PHONY: test-kind
 test-kind: image chart $(BUILD)/tests/backend/backend
 	@$(kind_cluster) up
-	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" FOLDER=$(BUILD)/kind BUILD=$(BUILD) IMAGE=$(IMAGE):$(VERSION) \
-	    tests/kind/test.sh $(TESTED)/counts/test-kind ./... $(if $(RUN),-run '$(RUN)')
+	@$(kind_folders) BUILD=$(BUILD) IMAGE=$(IMAGE):$(VERSION) tests/kind/test.sh \
+	    $(TESTED)/counts/test-kind ./... $(if $(RUN),-run '$(RUN)')
 
 ## Removes the cluster and all that kind-up made outside build/ and the cache.
 .PHONY: kind-down
 kind-down:
 	@$(kind_cluster) down
+
+## For .ci/run: kind-up, test-kind and kind-down where the machine can; else it says why not.
+.PHONY: ci-kind
+ci-kind:
+	+@MAKE="$(MAKE) --no-print-directory" $(kind_folders) tests/kind/ci.sh \
+	    $(TESTED)/counts/ci-kind

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the image of who stands around the processor in the tests: a real Envoy with the libraries that it needs, a
-stand-in for a model's server, and what sends requests.
+"""Writes the image of who stands around the processor in the tests: a real Envoy with the libraries
+that it needs, a stand-in for a model's server, and what sends requests.
 
     tests/kind/peers.py OUT PROGRAM...    each PROGRAM is at /NAME
 """
@@ -17,7 +17,8 @@ from archive import Image, Layer, Tree, write  # noqa: E402
 
 
 def libraries(program):
-    found = subprocess.run(["ldd", program], text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    found = subprocess.run(["ldd", program], text=True, stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, check=False)
     return re.findall(r"/\S+", found.stdout) if found.returncode == 0 else []
 
 
@@ -29,7 +30,8 @@ def main():
         for library in libraries(program):
             tree.program(library, library)
     config = {"User": "65532:65532", "Env": ["PATH=/"]}
-    write(out, [Image(["localhost/tests/peers:local"], [Layer(tree, compress=False)], config, "1970-01-01T00:00:00Z")])
+    layer = Layer(tree, compress=False)
+    write(out, [Image(["localhost/tests/peers:local"], [layer], config, "1970-01-01T00:00:00Z")])
 
 
 main()

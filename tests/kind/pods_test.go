@@ -110,13 +110,12 @@ func (n namespace) visitor(name string, labels map[string]string) pod {
 }
 
 // try connects to each port of the address and says how it found it.
-func (p pod) try(address string, ports ...int) []string {
-	p.t.Helper()
-	script := fmt.Sprintf("for port in %s; do nc -vz -w 2 %s $port 2>&1; echo \"exit $?\"; done",
+func (p pod) try(address string, ports ...int) ([]string, error) {
+	script := fmt.Sprintf("for port in %s; do nc -vvz -w 2 %s $port 2>&1; echo \"exit $?\"; done",
 		strings.Trim(fmt.Sprint(ports), "[]"), address)
 	output, err := p.exec("visitor", "sh", "-c", script)
 	if err != nil {
-		p.t.Fatal(err)
+		return nil, err
 	}
 	var found []string
 	said := ""
@@ -130,9 +129,9 @@ func (p pod) try(address string, ports ...int) []string {
 		said = ""
 	}
 	if len(found) != len(ports) {
-		p.t.Fatalf("%d answers for %v: %s", len(found), ports, output)
+		return nil, fmt.Errorf("%d answers for %v: %s", len(found), ports, output)
 	}
-	return found
+	return found, nil
 }
 
 // portState reads what nc said and how it ended; what is neither open nor a known way of closed is
@@ -146,7 +145,7 @@ func portState(code, said string) string {
 	case code == "1" && strings.Contains(said, "timed out"):
 		return timedOut
 	}
-	return fmt.Sprintf("nc ended with %s: %q", code, said)
+	return fmt.Sprintf("nc ended with %s: %.60q", code, said)
 }
 
 func isClosed(state string) bool { return state == refused || state == timedOut }
@@ -155,7 +154,9 @@ func isClosed(state string) bool { return state == refused || state == timedOut 
 func (n namespace) server(name string, labels map[string]string, listen string) pod {
 	n.t.Helper()
 	program := container("extproc", image)
-	program.Env = []core.EnvVar{{Name: "PPROF_ADDRESS", Value: ":6060"}, {Name: "EXTPROC_LISTEN", Value: listen}}
+	program.Env = []core.EnvVar{
+		{Name: "PPROF_ADDRESS", Value: ":6060"}, {Name: "EXTPROC_LISTEN", Value: listen},
+	}
 	made := n.run(name, labels, program)
 	// Running is not listening.
 	eventually(n.t, func() string {

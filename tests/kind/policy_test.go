@@ -3,8 +3,10 @@
 package kind
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -30,18 +32,14 @@ type table struct {
 func (w *table) check(t *testing.T) {
 	t.Helper()
 	limit := deadline
-	if why := whyPoliciesDoNothing(t); why != "" {
-		t.Errorf("no policy can be tested: %s", why)
+	if whyPoliciesDoNothing(t) != "" {
 		limit = 10 * time.Second
 	}
 	w.everyBlockHasAWayIn(t)
 	var observed [][]string
 	look := func() (wrong string) {
-		observed = nil
-		address := w.server()
-		for i, from := range w.clients {
-			found := from.try(address, w.ports...)
-			observed = append(observed, found)
+		observed = w.observe(t)
+		for i, found := range observed {
 			for j, state := range found {
 				if w.open[i][j] != (state == open) || (state != open && !isClosed(state)) {
 					wrong = fmt.Sprintf("%s: port %d is %s for %s", w.mode, w.ports[j], state, w.titles[i])
@@ -58,6 +56,22 @@ func (w *table) check(t *testing.T) {
 	if wrong != "" {
 		t.Error(wrong)
 	}
+}
+
+// observe has all clients try all ports, at the same time.
+func (w *table) observe(t *testing.T) [][]string {
+	t.Helper()
+	address := w.server()
+	observed, failures := make([][]string, len(w.clients)), make([]error, len(w.clients))
+	var group sync.WaitGroup
+	for i, from := range w.clients {
+		group.Go(func() { observed[i], failures[i] = from.try(address, w.ports...) })
+	}
+	group.Wait()
+	if err := errors.Join(failures...); err != nil {
+		t.Fatal(err)
+	}
+	return observed
 }
 
 // A closed port proves nothing by itself: at the same time somebody must get through to it. Where
@@ -97,6 +111,14 @@ func (w *table) show(observed [][]string) {
 	}
 }
 
+// needEnforcement fails a test that would else prove nothing; it goes on, to show what it sees.
+func needEnforcement(t *testing.T) {
+	t.Helper()
+	if why := whyPoliciesDoNothing(t); why != "" {
+		t.Errorf("no policy can be tested here: %s", why)
+	}
+}
+
 func policyFile(name string) string {
 	path, _ := filepath.Abs(filepath.Join("../../policies/network", name))
 	return path
@@ -104,14 +126,22 @@ func policyFile(name string) string {
 
 func TestPolicyLetsThroughWhomItNamesAndNobodyElse(t *testing.T) {
 	timed(t)
+	needEnforcement(t)
 	home, other, listed := newNamespace(t), newNamespace(t), newNamespace(t)
 	r := release{home, "helm"}
 	label := map[string]string{clientLabel: "true"}
 	w := table{
-		ports:   []int{grpcPort, adminPort, pprofPort},
-		server:  func() string { return r.pods()[0].Status.PodIP },
-		titles:  []string{"allowed label", "no label", "allowed label, other namespace", "listed namespace"},
-		clients: []pod{home.visitor("labelled", label), home.visitor("plain", map[string]string{"role": "metrics"}), other.visitor("labelled", label), listed.visitor("plain", nil)},
+		ports:  []int{grpcPort, adminPort, pprofPort},
+		server: func() string { return r.pods()[0].Status.PodIP },
+		titles: []string{
+			"allowed label", "no label", "allowed label, other namespace", "listed namespace",
+		},
+		clients: []pod{
+			home.visitor("labelled", label),
+			home.visitor("plain", map[string]string{"role": "metrics"}),
+			other.visitor("labelled", label),
+			listed.visitor("plain", nil),
+		},
 	}
 	const (
 		T = true
@@ -119,7 +149,8 @@ func TestPolicyLetsThroughWhomItNamesAndNobodyElse(t *testing.T) {
 	)
 	everyone := [][]bool{{T, T, T}, {T, T, T}, {T, T, T}, {T, T, T}}
 	labelled := [][]bool{{T, T, T}, {T, T, F}, {T, T, F}, {T, T, F}}
-	noPolicy := `--set networkPolicy.enabled=false --set-string extProc.pprof.acceptUnprotected="anyone in the cluster may profile"`
+	noPolicy := "--set networkPolicy.enabled=false" +
+		` --set-string extProc.pprof.acceptUnprotected="anyone in the cluster may profile"`
 	one := " --set extProc.replicaCount=1 "
 
 	r.install(one + noPolicy)
@@ -147,7 +178,8 @@ func TestPolicyLetsThroughWhomItNamesAndNobodyElse(t *testing.T) {
 		if mode.name == "loopback" {
 			// What none of the clients reaches is there all the same.
 			w.shut = pprofPort
-			if status, body := r.startForward("kubectl port-forward deployment/" + deployment + " :6060").get("/debug/pprof/"); status != 200 {
+			f := r.startForward("kubectl port-forward deployment/" + deployment + " :6060")
+			if status, body := f.get("/debug/pprof/"); status != 200 {
 				t.Errorf("%s: port-forward: %d %s", mode.name, status, body)
 			}
 		}
@@ -163,24 +195,29 @@ func TestPolicyLetsThroughWhomItNamesAndNobodyElse(t *testing.T) {
 // pod, with a listener's port that the policy lists and one that it does not.
 func TestStockGatewaysPolicyCutsWhatItDoesNotList(t *testing.T) {
 	timed(t)
+	needEnforcement(t)
 	n := newNamespace(t)
 	server := n.server("envoy", map[string]string{
 		"app.kubernetes.io/managed-by": "envoy-gateway", "app.kubernetes.io/component": "proxy",
 	}, ":10080,:10081")
 	n.must("kubectl apply -f "+policyFile("stock-gateway.yaml"), "")
 	w := table{
-		mode:    "policies/network/stock-gateway.yaml",
-		server:  func() string { return server.address },
-		ports:   []int{10080, 10081, adminPort, pprofPort},
-		titles:  []string{"allowed label", "no label"},
-		clients: []pod{n.visitor("labelled", map[string]string{clientLabel: "true"}), n.visitor("plain", nil)},
-		open:    [][]bool{{true, false, true, true}, {true, false, true, false}},
-		shut:    10081,
+		mode:   "policies/network/stock-gateway.yaml",
+		server: func() string { return server.address },
+		ports:  []int{10080, 10081, adminPort, pprofPort},
+		titles: []string{"allowed label", "no label"},
+		clients: []pod{
+			n.visitor("labelled", map[string]string{clientLabel: "true"}),
+			n.visitor("plain", nil),
+		},
+		open: [][]bool{{true, false, true, true}, {true, false, true, false}},
+		shut: 10081,
 	}
 	w.check(t)
 	// 10081 is closed for both, and yet somebody listens there: the pod itself, which no policy keeps
 	// from its own address, finds all listeners well.
-	if said, err := server.exec("extproc", "/extproc", "healthcheck", "--admin-address", server.address+":1064"); err != nil {
+	said, err := server.exec("extproc", "/extproc", "healthcheck", "--admin-address", server.address+":1064")
+	if err != nil {
 		t.Errorf("the processor does not serve: %s %v", said, err)
 	}
 }

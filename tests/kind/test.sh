@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs the tests in kind on the cluster that is up, and shows what they say while they go on.
 #
-#     CACHE=folder FOLDER=build/kind IMAGE=name:tag BUILD=build [TARBALLS=folder] tests/kind/test.sh COUNTS [GO TEST FLAGS]
+#     CACHE=folder FOLDER=build/kind IMAGE=name:tag BUILD=build [TARBALLS=folder] \
+#         tests/kind/test.sh COUNTS PACKAGES [GO TEST FLAGS]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tests=$here/..
@@ -25,7 +26,8 @@ CGO_ENABLED=0 GOTOOLCHAIN=local GOCACHE=$CACHE/go-build GOMODCACHE=$CACHE/go-mod
     "$go" build -C "$here" -modcacherw -trimpath -buildvcs=false -o "$FOLDER/load" ./load
 envoy=$("$tests/run/fetch-envoy.sh")
 python3 "$here/peers.py" "$FOLDER/peers.tar" "$envoy" "$BUILD/tests/backend/backend" "$FOLDER/load"
-"$here/cluster/cluster.sh" load "$BUILD/image/extproc.tar" "$BUILD/image/extproc-debug.tar" "$FOLDER/peers.tar"
+"$here/cluster/cluster.sh" load "$BUILD/image/extproc.tar" "$BUILD/image/extproc-debug.tar" \
+    "$FOLDER/peers.tar"
 
 export KUBECONFIG=$FOLDER/kubeconfig KIND_REPORT=$FOLDER/report
 KIND_IMAGE=$IMAGE

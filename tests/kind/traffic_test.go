@@ -92,7 +92,8 @@ func (n namespace) envoy(extproc string) pod {
 	return n.run("peers", nil,
 		container("envoy", peersImage, "/envoy", "--config-yaml", filled, "--concurrency", "1",
 			"--disable-hot-restart", "--log-level", "warn"),
-		container("backend", peersImage, "/backend", "--name", "a", "--listen", fmt.Sprintf("127.0.0.1:%d", backendPort)),
+		container("backend", peersImage, "/backend", "--name", "a",
+			"--listen", fmt.Sprintf("127.0.0.1:%d", backendPort)),
 		container("load", peersImage, "/load"))
 }
 
@@ -122,7 +123,8 @@ func (n namespace) counts(peers pod) counts {
 func (n namespace) progress(peers pod, sent int) string {
 	n.t.Helper()
 	if now := n.counts(peers); now.Sent < sent {
-		return fmt.Sprintf("%d requests so far, want %d (%d failed: %s)", now.Sent, sent, now.Failed, now.FirstFailure)
+		return fmt.Sprintf("%d requests so far, want %d (%d failed: %s)",
+			now.Sent, sent, now.Failed, now.FirstFailure)
 	}
 	return ""
 }

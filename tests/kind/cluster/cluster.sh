@@ -9,8 +9,9 @@
 #     down           removes all that up made outside FOLDER and CACHE
 #     can            whether this machine can have one; prints why not
 #
-# KIND_NODE=stock|built, and auto by default: kind's own node image if it can be had, else the one of tests/kind/node,
-# from package registries. KIND_NO_POLICY=1: a cluster where nothing enforces policies, to see the tests fail.
+# KIND_NODE=stock|built, and auto by default: kind's own node image if it can be had, else the one
+# of tests/kind/node, from package registries. KIND_NO_POLICY=1: a cluster where nothing enforces
+# policies, to see the tests fail.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 node=$here/../node
@@ -21,8 +22,11 @@ FOLDER=$(cd "$FOLDER" && pwd)
 cluster=extproc
 container=$cluster-control-plane
 export KUBECONFIG=$FOLDER/kubeconfig
-# What up made that down has to remove, one word a line.
+# What up made that down has to remove, one a line.
 made=$FOLDER/made
+# Whether something enforces policies in the cluster that is there.
+mode=$FOLDER/mode
+wanted_mode=${KIND_NO_POLICY:+no }policy
 
 # shellcheck source=tests/kind/step.sh
 . "$here/../step.sh"
@@ -46,12 +50,12 @@ choose_engine() {
     fi
     export KIND_EXPERIMENTAL_PROVIDER=$engine
     [ "$engine" = podman ] && [ -z "${CONTAINERS_CONF:-}" ] || return 0
-    # What is given to containers must fit into what this machine gives (podman lowers its own number of processes to
-    # that of the kernel); crun needs cgroup v2.
+    # What is given to containers must fit into what this machine gives (podman lowers its own
+    # number of processes to that of the kernel); crun needs cgroup v2.
     export CONTAINERS_CONF=$FOLDER/containers.conf
     local files processes
     files=$(ulimit -Hn | sed 's/unlimited/1048576/')
-    processes=$({ ulimit -Hu && cat /proc/sys/kernel/pid_max; } | grep -v unlimited | sort -n | head -n 1)
+    processes=$({ ulimit -Hu && cat /proc/sys/kernel/pid_max; } | sort -n | grep -m 1 -v unlimited)
     {
         echo "[containers]"
         echo "default_ulimits = [\"nofile=$files:$files\", \"nproc=$processes:$processes\"]"
@@ -66,8 +70,9 @@ find_tools() {
     kubectl=$(PATH=$(dirname "$go"):$PATH "$here/../../chart/tools.sh" kubectl)
     kind=$CACHE/tools/kind-$(sed -n 's,.*sigs.k8s.io/kind v\([^ ]*\).*,\1,p' "$node/kind/go.mod")
     [ -x "$kind" ] && return
-    step kind "1 min" env GOTOOLCHAIN=local GOCACHE="$CACHE/go-build" GOMODCACHE="$CACHE/go-modules" \
-        "$go" build -C "$node/kind" -modcacherw -trimpath -ldflags '-s -w' -o "$kind.new" sigs.k8s.io/kind
+    export GOTOOLCHAIN=local GOCACHE=$CACHE/go-build GOMODCACHE=$CACHE/go-modules
+    step kind "1 min" "$go" build -C "$node/kind" -modcacherw -trimpath -ldflags '-s -w' \
+        -o "$kind.new" sigs.k8s.io/kind
     mv "$kind.new" "$kind"
 }
 
@@ -77,6 +82,10 @@ remember() {
 
 exists() {
     "$kind" get clusters 2> /dev/null | grep -qx "$cluster"
+}
+
+delete() {
+    step "removing the cluster that is there" "10 s" "$kind" delete cluster --name "$cluster"
 }
 
 answers() {
@@ -89,9 +98,11 @@ version_of() {
 
 # fill FILE: with the names and versions of the built node.
 fill() {
+    local router
+    router=$(version_of kube-router github.com/cloudnativelabs/kube-router/v2)
     sed -e "s/@CLUSTER@/$cluster/; s/@ETCD@/$(version_of etcd go.etcd.io/etcd/server/v3)/" \
         -e "s/@COREDNS@/$(version_of coredns github.com/coredns/coredns)/" \
-        -e "s/@KUBE_ROUTER@/$(version_of kube-router github.com/cloudnativelabs/kube-router/v2)/" "$1"
+        -e "s/@KUBE_ROUTER@/$router/" "$1"
 }
 
 create() {
@@ -102,23 +113,27 @@ create() {
 }
 
 up_stock() {
-    [ -z "${KIND_NO_POLICY:-}" ] || fail "KIND_NO_POLICY needs KIND_NODE=built: the stock node's network always enforces"
+    [ -z "${KIND_NO_POLICY:-}" ] ||
+        fail "KIND_NO_POLICY needs KIND_NODE=built: the stock node's network always enforces"
     step "cluster with kind's node image" "2 min" create --config "$here/stock.yaml"
 }
 
 up_built() {
     local file
-    [ "$engine" = podman ] || fail "the node image from package registries needs podman, and KIND_EXPERIMENTAL_PROVIDER is $engine"
+    [ "$engine" = podman ] ||
+        fail "the node image from package registries needs podman (KIND_EXPERIMENTAL_PROVIDER=podman)"
     file=$("$node/build.sh" path)
     tag=localhost/extproc-node:$(basename "$file" .tar.gz)
     "$node/build.sh"
     if ! podman image exists "$tag"; then
         remember "image $tag"
         step "importing the node image" "20 s" podman import -q --change 'ENV container=docker' \
-            --change 'STOPSIGNAL SIGRTMIN+3' --change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]' "$file" "$tag"
+            --change 'STOPSIGNAL SIGRTMIN+3' \
+            --change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]' "$file" "$tag"
     fi
     fill "$here/built.yaml" > "$FOLDER/cluster.yaml"
-    step "cluster with the built node image" "30 s" create --config "$FOLDER/cluster.yaml" --image "$tag"
+    step "cluster with the built node image" "30 s" create --config "$FOLDER/cluster.yaml" \
+        --image "$tag"
     if [ -n "${KIND_NO_POLICY:-}" ]; then
         echo "  Nothing enforces NetworkPolicies here: KIND_NO_POLICY is set"
     else
@@ -132,17 +147,18 @@ enforce() {
     "$kubectl" -n kube-system rollout status daemonset/kube-router --timeout=120s
 }
 
-# An older run may have been ended in the middle: what does not answer is made anew.
+# An older run may have been ended in the middle: what does not answer, or is not as it is wanted,
+# is made anew.
 up() {
     local started
     started=$(date +%s)
     find_tools
     choose_engine
-    if exists && answers; then
+    if exists && answers && [ "$(cat "$mode" 2> /dev/null)" = "$wanted_mode" ]; then
         echo "  The cluster $cluster is there."
         return
     fi
-    if exists; then "$kind" delete cluster --name "$cluster"; fi
+    if exists; then delete; fi
     case ${KIND_NODE:-auto} in
     stock) up_stock ;;
     built) up_built ;;
@@ -151,14 +167,17 @@ up() {
         if [ -n "${KIND_NO_POLICY:-}" ] || [ -e "$("$node/build.sh" path)" ]; then
             up_built
         elif ! up_stock; then
-            echo "  That is not to be had here. So the node image comes from package registries (KIND_NODE=built)."
+            echo "  Not to be had here. So the node image comes from package registries."
             up_built
         fi
         ;;
     *) fail "KIND_NODE is stock, built or auto, and not $KIND_NODE" ;;
     esac
-    step "cluster DNS" "15 s" "$kubectl" -n kube-system rollout status deployment/coredns --timeout=180s
-    echo "  The cluster $cluster is up after $(duration $(($(date +%s) - started))). To use it: export KUBECONFIG=$KUBECONFIG"
+    echo "$wanted_mode" > "$mode"
+    step "cluster DNS" "15 s" \
+        "$kubectl" -n kube-system rollout status deployment/coredns --timeout=180s
+    echo "  The cluster $cluster is up after $(duration $(($(date +%s) - started)))."
+    echo "  To use it: export KUBECONFIG=$KUBECONFIG"
 }
 
 # An archive is known by the digests of its manifests.
@@ -176,14 +195,15 @@ with tarfile.open(sys.argv[1]) as archive:
 END
         )
         if ! echo "$digests" | grep -qvxF "$known"; then continue; fi
-        step "loading $(basename "$file")" "2 s" "$kind" load image-archive --name "$cluster" "$file"
+        step "loading $(basename "$file")" "2 s" \
+            "$kind" load image-archive --name "$cluster" "$file"
     done
 }
 
 down() {
     find_tools
     choose_engine
-    "$kind" delete cluster --name "$cluster" 2>&1 | sed 's/^/  /'
+    if exists; then delete; fi
     [ -e "$made" ] || return 0
     while read -r what value; do
         case $what in
@@ -193,19 +213,20 @@ down() {
         modules) rmdir /lib/modules 2> /dev/null || true ;;
         esac
     done < "$made"
-    rm -f "$made" "$KUBECONFIG" "$FOLDER/containers.conf" "$FOLDER/cluster.yaml" "$FOLDER/kube-router.yaml"
+    rm -f "$made" "$mode" "$KUBECONFIG" "$FOLDER"/{containers.conf,cluster.yaml,kube-router.yaml}
 }
 
 # Docker, or podman as root: rootless podman needs cgroup delegation, which kind explains itself.
 can() {
     docker_runs && return
     command -v podman > /dev/null && return
-    [ "$(id -u)" = 0 ] || { echo "there is no running Docker, no podman, and this user can't install one" && return 1; }
-    command -v apt-get > /dev/null || { echo "there is no running Docker, no podman, and no apt-get" && return 1; }
+    [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null && return
+    echo "there is no running Docker and no podman, and this user can't install one by apt-get"
+    return 1
 }
 
 case ${1:-} in
 up | down | can) "$1" ;;
 load) shift && load "$@" ;;
-*) sed -n '3,15s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+*) sed -n '3,16s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac

@@ -18,7 +18,8 @@ kind=$CACHE/kind
 codename=$(. /etc/os-release && echo "${ID:-}-${VERSION_CODENAME:-}")
 
 key=$({
-    find "$here" "$tests/../image/oci/archive.py" -type f ! -name '*.md' | LC_ALL=C sort | xargs sha256sum | cut -c 1-64
+    find "$here" "$tests/../image/oci/archive.py" -type f ! -name '*.md' | LC_ALL=C sort |
+        xargs sha256sum | cut -c 1-64
     echo "$codename"
 } | sha256sum | cut -c 1-16)
 node=$kind/node-$key.tar.gz
@@ -41,7 +42,8 @@ version_of() {
     sed -n "s,^[[:space:]]*\(tool \|require \|\)$2 v\([^ ]*\).*,\2,p" "$here/$1/go.mod" | head -n 1
 }
 
-# program NAME EXPECTED PACKAGE [LDFLAGS]: built from the module NAME into CACHE, once for its content.
+# program NAME EXPECTED PACKAGE [LDFLAGS]: built from the module NAME into CACHE, once for its
+# content.
 program() {
     local name=$1 expected=$2 package=$3 flags="-s -w ${4:-}" content
     content=$({
@@ -58,19 +60,22 @@ program() {
 }
 
 programs() {
-    local kubernetes version flags="" module
+    local kubernetes part module router flags=""
     kubernetes=$(version_of kube k8s.io/kubernetes)
-    version="gitVersion=v$kubernetes gitMajor=1 gitMinor=$(echo "$kubernetes" | cut -d . -f 2) gitTreeState=clean"
     for module in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
-        for part in $version buildDate=1970-01-01T00:00:00Z gitCommit=none; do flags="$flags -X $module.$part"; done
+        for part in "gitVersion=v$kubernetes" gitMajor=1 "gitMinor=$(echo "$kubernetes" | cut -d . -f 2)" \
+            gitTreeState=clean buildDate=1970-01-01T00:00:00Z gitCommit=none; do
+            flags="$flags -X $module.$part"
+        done
     done
     mkdir -p "$kind/programs" "$work/programs"
     go=$("$tests/toolchain.sh" "$here/kube")
     program kube "6 min" . "$flags"
     program etcd "30 s" go.etcd.io/etcd/server/v3
     program coredns "1 min" .
-    program kube-router "3 min" github.com/cloudnativelabs/kube-router/v2/cmd/kube-router \
-        "-X github.com/cloudnativelabs/kube-router/v2/pkg/version.Version=v$(version_of kube-router github.com/cloudnativelabs/kube-router/v2)"
+    router=github.com/cloudnativelabs/kube-router/v2
+    program kube-router "3 min" $router/cmd/kube-router \
+        "-X $router/pkg/version.Version=v$(version_of kube-router $router)"
     gcc -Os -static -s -o "$work/programs/pause" "$here/pause.c"
 }
 
@@ -78,7 +83,10 @@ debian() {
     local sources
     case $codename in
     debian-?*) ;;
-    *) echo "node image: the root file system comes by apt from a Debian's own sources, and this is ${codename%-}" >&2 && exit 1 ;;
+    *)
+        echo "node image: its root comes by apt from a Debian's own sources; this is ${codename%-}" >&2
+        return 1
+        ;;
     esac
     sources=/etc/apt/sources.list.d/debian.sources
     [ -e "$sources" ] || sources=/etc/apt/sources.list
@@ -102,11 +110,11 @@ kinds_files() {
     base=$("$go" list -C "$here/kind" -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base/files
     cp -r --no-preserve=ownership,mode "$base/etc" "$base/kind" "$base/usr" "$root/"
     chmod 755 "$root"/usr/local/bin/* "$root"/kind/bin/*
-    find "$root/lib/systemd/system/sysinit.target.wants/" -name systemd-tmpfiles-setup.service -delete
     (
         cd "$root/lib/systemd/system"
-        rm -f multi-user.target.wants/* "$root"/etc/systemd/system/*.wants/* local-fs.target.wants/* \
-            sockets.target.wants/*udev* sockets.target.wants/*initctl* basic.target.wants/* containerd.service
+        rm -f sysinit.target.wants/systemd-tmpfiles-setup.service multi-user.target.wants/* \
+            local-fs.target.wants/* sockets.target.wants/*udev* sockets.target.wants/*initctl* \
+            basic.target.wants/* "$root"/etc/systemd/system/*.wants/* containerd.service
     )
     echo ReadKMsg=no >> "$root/etc/systemd/journald.conf"
     ln -sf /lib/systemd/systemd "$root/sbin/init"
@@ -114,15 +122,19 @@ kinds_files() {
 
     ln -sf /usr/bin/containerd /usr/bin/ctr /usr/bin/containerd-shim-runc-v2 "$root/usr/local/bin/"
     ln -sf /usr/sbin/runc "$root/usr/local/sbin/runc"
-    mkdir -p "$root/opt/cni/bin" "$root/etc/cni/net.d" "$root/etc/kubernetes/manifests" "$root/kind/manifests"
-    for name in host-local loopback ptp portmap; do ln -sf "/usr/lib/cni/$name" "$root/opt/cni/bin/$name"; done
+    mkdir -p "$root/opt/cni/bin" "$root/etc/cni/net.d" "$root/etc/kubernetes/manifests" \
+        "$root/kind/manifests"
+    for name in host-local loopback ptp portmap; do
+        ln -sf "/usr/lib/cni/$name" "$root/opt/cni/bin/$name"
+    done
     rm -f "$root"/etc/cni/net.d/*
 
-    sed -i -e 's/restrict_oom_score_adj = false/restrict_oom_score_adj = true/' \
-        -e 's,sandbox_image = .*,sandbox_image = "localhost/kube/pause:local",' \
-        -e 's/^\( *\)tolerate_missing_hugepages_controller = true/&\n\1enable_unprivileged_ports = true\n\1enable_unprivileged_icmp = true/' \
-        "$config"
-    for name in 'restrict_oom_score_adj = true' 'localhost/kube/pause:local' 'enable_unprivileged_ports = true'; do
+    sed -i -e 's,sandbox_image = .*,sandbox_image = "localhost/kube/pause:local",' \
+        -e 's/^\( *\)restrict_oom_score_adj = false/\1restrict_oom_score_adj = true\
+\1enable_unprivileged_ports = true\
+\1enable_unprivileged_icmp = true/' "$config"
+    for name in 'restrict_oom_score_adj = true' localhost/kube/pause:local \
+        'enable_unprivileged_ports = true' 'enable_unprivileged_icmp = true'; do
         expect "$config" "$name"
     done
     chroot "$root" ctr oci spec | python3 -c 'import json, sys
@@ -138,7 +150,7 @@ our_files() {
     cp "$here/files/20-images.conf" "$root/etc/systemd/system/kubelet.service.d/"
     mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
     for name in kubelet containerd undo-mount-hacks import-images; do
-        ln -sf "/etc/systemd/system/$name.service" "$root/etc/systemd/system/multi-user.target.wants/"
+        ln -sf "../$name.service" "$root/etc/systemd/system/multi-user.target.wants/"
     done
     ln -sf /dev/null "$root/etc/systemd/system/systemd-binfmt.service"
     install -m 755 "$work/programs/kube" "$root/usr/bin/kube"
@@ -158,7 +170,7 @@ exec 9> "$kind/lock"
 flock 9
 [ ! -e "$node" ] || exit 0
 started=$(date +%s)
-echo "  A node image from package registries: about 13 minutes on two idle cores, once; kept in $kind"
+echo "  A node image from package registries: about 13 min on two idle cores, once; kept in $kind"
 "$tests/../image/tools.sh" need build node run
 rm -rf "$work"
 mkdir -p "$work"

@@ -4,9 +4,10 @@
 
     tests/kind/node/images.py PROGRAMS ROOTFS OUT
 
-PROGRAMS is a folder with kube, etcd, coredns, kube-router and pause. What kube-proxy and kube-router
-call (iptables and so on) is taken from ROOTFS, with the libraries that it needs. kubeadm looks for
-the images in the repository localhost/kube; the versions are those of the go.mod files.
+PROGRAMS is a folder with kube, etcd, coredns, kube-router and pause. What kube-proxy and
+kube-router call (iptables and so on) is taken from ROOTFS, with the libraries that it needs.
+kubeadm looks for the images in the repository localhost/kube; the versions are those of the go.mod
+files.
 """
 import glob
 import os
