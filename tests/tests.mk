@@ -91,4 +91,4 @@ RUN ?=
 .PHONY: test-go
 test-go: $(if $(wildcard tests/go.mod),$(PROGRAM) $(PROGRAMS))
 	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" BUILT="$(abspath $(BUILD))" EXTPROC_BINARY="$(abspath $(PROGRAM))" \
-	    tests/go.sh $(TESTED)/counts/test-go $(G) $(if $(RUN),-run $(RUN))
+	    tests/go.sh $(TESTED)/counts/test-go $(G) $(if $(RUN),-run '$(RUN)')

@@ -7,10 +7,10 @@
 
 // All three: context any thread; enter and leave cost nanoseconds.
 struct observer {
-    // The number under which samples carry an operation ("chat") and a model (empty: not known
-    // yet); 0: none. Values come from clients: bounding how many are told apart is the observer's
-    // business.
-    uint32_t (*label)(const char *operation, struct bytes model);
+    // The number for what `before` stands for (0: nothing) and, besides, this value of "operation"
+    // ("chat"), "model" or "route": each is told when it becomes known. Values come from clients:
+    // bounding how many are told apart is the observer's business.
+    uint32_t (*label)(uint32_t before, const char *key, struct bytes value);
     // The calling thread works on what has this number, until leave is given what enter returned.
     uint32_t (*enter)(uint32_t label);
     void (*leave)(uint32_t before);

@@ -46,6 +46,24 @@ func TestFirstEventArrivesBeforeTheSecondIsMade(t *testing.T) {
 	}
 }
 
+// A reply in flight is listed with what it is for: the route is Envoy's choice, told with the reply's headers.
+func TestStreamsProfileTellsModelOperationAndRoute(t *testing.T) {
+	stack := rig.StartStack(t, rig.StackOptions{})
+	const gate = "labels"
+	response, err := stack.Client.Do(stack.Request("POST", "/v1/chat/completions", rig.StreamingChat("model-b"), "x-backend-hold", gate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	stack.B.WaitHeld(gate, 1)
+	defer stack.B.Release(gate)
+	const want = "model=model-b operation=chat route=to-b"
+	_, dump := stack.Extproc.GetPprof("goroutine?debug=2")
+	if !strings.Contains(dump, want) {
+		t.Errorf("no stream with %s:\n%s", want, dump)
+	}
+}
+
 // readEvent reads up to and with the empty line that ends an event.
 func readEvent(t *testing.T, reader *bufio.Reader) string {
 	t.Helper()

@@ -45,18 +45,33 @@ static void read_body(const ExtProc__HttpBody *from, struct message *message) {
     message->body_bytes = from->body.len;
 }
 
+// Envoy's own name of a route, and the one that the Envoy AI Gateway gives it.
+static bool is_route_name(struct bytes key) {
+    return bytes_equal(key, BYTES_LITERAL("xds.route_name")) ||
+           bytes_equal(key, BYTES_LITERAL("xds.route_metadata.filter_metadata"
+                                          "['aigateway.envoy.io']['aigw_route_name']"));
+}
+
 // The upstream host exists only once the router has chosen one, so these attributes (a filter that
 // has none of them configured cannot be told apart) come from a filter behind the router. A client
 // has no influence on them.
-static bool names_upstream_host(const ExtProc__ProcessingRequest *request) {
-    const struct bytes start = BYTES_LITERAL("xds.upstream_host");
+static void read_attribute(const ExtProc__AttributeEntry *entry, struct message *message) {
+    struct bytes key = borrow(entry->key);
+    if (bytes_start_with(key, BYTES_LITERAL("xds.upstream_host"))) {
+        message->is_from_upstream_filter = true;
+    }
+    if (is_route_name(key) && entry->value != NULL) {
+        message->route = borrow(entry->value->string_value);
+    }
+}
+
+static void read_attributes(const ExtProc__ProcessingRequest *request, struct message *message) {
     for (size_t i = 0; i < request->n_attributes; i++) {
         const ExtProc__AttributeStruct *value = request->attributes[i]->value;
         for (size_t j = 0; value != NULL && j < value->n_fields; j++) {
-            if (bytes_start_with(borrow(value->fields[j]->key), start)) return true;
+            read_attribute(value->fields[j], message);
         }
     }
-    return false;
 }
 
 static enum status read_kind(const ExtProc__ProcessingRequest *request, struct arena *arena,
@@ -97,10 +112,8 @@ enum status message_decode(struct bytes serialised, struct arena *arena,
         &allocator, serialised.len, serialised.data);
     if (request == NULL) return arena->is_exhausted ? STATUS_NO_MEMORY : STATUS_MALFORMED;
 
-    struct message message = {
-        .is_observed = request->observability_mode,
-        .is_from_upstream_filter = names_upstream_host(request),
-    };
+    struct message message = {.is_observed = request->observability_mode};
+    read_attributes(request, &message);
     const ExtProc__ProtocolConfiguration *modes = request->protocol_config;
     if (modes != NULL) {
         message.has_body_modes = true;

@@ -47,6 +47,7 @@ struct message {
     bool has_body_modes;           // a stream's first message tells how the filter is configured
     uint32_t request_body_mode;    // enum message_body_mode
     uint32_t response_body_mode;
+    struct bytes route;  // the name of the route that Envoy has chosen; empty: it does not tell
     struct message_header *headers;  // headers only
     size_t header_count;
     uint8_t *body;  // bodies only; NULL when empty, else MESSAGE_BODY_PADDING follows

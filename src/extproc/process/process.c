@@ -38,7 +38,7 @@ struct process_stream {
     bool response_is_whole;
 
     const char *operation;  // of a request of ours, whose body names a model; NULL: another's
-    uint32_t label;         // the observer's, once the model is known
+    uint32_t label;         // the observer's, of what is known so far
     bool awaits_body;       // and that is still to come
     struct buffer path;     // as the client sent it
     struct reply reply;
@@ -91,12 +91,22 @@ static enum status remove_own_headers(struct turn *turn) {
     return STATUS_OK;
 }
 
-// From here on, the rest of this turn included, work is for this model; empty: not known yet.
-static void set_label(struct process_stream *stream, struct bytes model) {
+// From here on, the rest of this turn included, work is known to be for this.
+static void add_label(struct process_stream *stream, const char *key, struct bytes value) {
     const struct observer *observer = stream->options->observer;
-    if (observer == NULL) return;
-    stream->label = observer->label(stream->operation, model);
+    if (observer == NULL || value.len == 0) return;
+    stream->label = observer->label(stream->label, key, value);
     observer->enter(stream->label);  // process_stream_receive leaves it
+}
+
+// Behind the router the headers that the filter in front of it has set say what the body did there.
+static void label_routed(struct process_stream *stream, const struct message *message) {
+    struct bytes path = message_find_header(message, BYTES_LITERAL("x-ai-eg-original-path"));
+    struct bytes method = message_find_header(message, BYTES_LITERAL(":method"));
+    const char *operation = request_operation(method, path);
+    if (operation == NULL) return;
+    add_label(stream, "operation", bytes_of_text(operation));
+    add_label(stream, "model", message_find_header(message, BYTES_LITERAL("x-ai-eg-model")));
 }
 
 // Whether the text is a number over the limit. Text that is no number is Envoy's business.
@@ -124,8 +134,10 @@ static void refuse_missing_body(struct refusal *refusal) {
 static enum status on_request_headers(struct turn *turn) {
     struct process_stream *stream = turn->stream;
     const struct message *message = &turn->message;
-    // There the x-ai-eg- headers are those that the filter in front of the router has set.
-    if (message->is_from_upstream_filter) return STATUS_OK;
+    if (message->is_from_upstream_filter) {
+        label_routed(stream, message);
+        return STATUS_OK;
+    }
 
     struct bytes path = message_find_header(message, BYTES_LITERAL(":path"));
     struct bytes method = message_find_header(message, BYTES_LITERAL(":method"));
@@ -150,7 +162,7 @@ static enum status on_request_headers(struct turn *turn) {
     }
     stream->operation = operation;
     stream->awaits_body = true;
-    set_label(stream, BYTES_EMPTY);
+    add_label(stream, "operation", bytes_of_text(operation));
     enum status status = buffer_append(&stream->path, path);
     return status != STATUS_OK ? status : remove_own_headers(turn);
 }
@@ -180,7 +192,7 @@ static enum status on_request_body(struct turn *turn) {
                                       &turn->refusal);
     if (!is_read) return STATUS_OK;
     metrics_add(stream->metrics, METRIC_REQUESTS_ROUTED, 1);
-    set_label(stream, model);
+    add_label(stream, "model", model);
     turn->answer.set_header_count = 2;
     turn->answer.set_headers[0] = (struct message_header){
         .name = BYTES_LITERAL("x-ai-eg-model"),
@@ -291,6 +303,7 @@ static struct process_verdict take_turn(struct turn *turn, struct buffer *answer
     struct process_stream *stream = turn->stream;
     enum status status = STATUS_OK;
     note_body_modes(stream, &turn->message);
+    add_label(stream, "route", turn->message.route);
     turn->answer.kind = turn->message.kind;
     if (!is_in_order(stream, turn->message.kind)) {
         metrics_add(stream->metrics, METRIC_MESSAGES_OUT_OF_ORDER, 1);

@@ -84,7 +84,18 @@ func Fields(line string) map[string]string {
 // Get asks the admin server.
 func (e *Extproc) Get(path string) (status int, body string) {
 	e.t.Helper()
-	response, err := http.Get("http://" + e.Admin + path)
+	return e.get(e.Admin, path)
+}
+
+// GetPprof asks the profiling endpoint for what is behind /debug/pprof/.
+func (e *Extproc) GetPprof(name string) (status int, body string) {
+	e.t.Helper()
+	return e.get(e.Pprof, "/debug/pprof/"+name)
+}
+
+func (e *Extproc) get(address, path string) (status int, body string) {
+	e.t.Helper()
+	response, err := http.Get("http://" + address + path)
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -97,10 +97,15 @@ static void see(const struct stream_entry *entry, void *context) {
 }
 
 // 6 before the model is known, 7 with it.
-static uint32_t label_six_or_seven(const char *operation, struct bytes model) {
-    assert_string_equal(operation, "chat");
-    if (model.len == 0) return 6;
-    assert_true(bytes_equal(model, BYTES_LITERAL("m")));
+static uint32_t label_six_or_seven(uint32_t before, const char *key, struct bytes value) {
+    if (strcmp(key, "operation") == 0) {
+        assert_int_equal(before, 0);
+        assert_true(bytes_equal(value, BYTES_LITERAL("chat")));
+        return 6;
+    }
+    assert_string_equal(key, "model");
+    assert_int_equal(before, 6);
+    assert_true(bytes_equal(value, BYTES_LITERAL("m")));
     return 7;
 }
 

@@ -146,6 +146,49 @@ static void test_decode__knows_the_filter_behind_the_router_by_its_attributes(vo
     assert_false(message.is_from_upstream_filter);
 }
 
+static void test_decode__reads_the_name_of_the_route(void **state) {
+    (void)state;
+    struct message message;
+    assert_int_equal(DECODE("\x12\x00\x4a\x1d\x0a\x01"
+                            "f\x12\x18\x0a\x16\x0a\x0e"
+                            "xds.route_name"
+                            "\x12\x04\x1a\x02r1",
+                            &message),
+                     STATUS_OK);
+    assert_true(bytes_equal(message.route, BYTES_LITERAL("r1")));
+    assert_false(message.is_from_upstream_filter);
+    // The gateway's name, which its filter behind the router is sent.
+    assert_int_equal(
+        DECODE("\x12\x00\x4a\x5a\x0a\x01"
+               "f\x12\x55\x0a\x53\x0a\x4b"
+               "xds.route_metadata.filter_metadata['aigateway.envoy.io']['aigw_route_name']"
+               "\x12\x04\x1a\x02r2",
+               &message),
+        STATUS_OK);
+    assert_true(bytes_equal(message.route, BYTES_LITERAL("r2")));
+    // A name that is no text, none at all, and another's.
+    assert_int_equal(DECODE("\x12\x00\x4a\x1b\x0a\x01"
+                            "f\x12\x16\x0a\x14\x0a\x0e"
+                            "xds.route_name"
+                            "\x12\x02\x20\x01",
+                            &message),
+                     STATUS_OK);
+    assert_int_equal(message.route.len, 0);
+    assert_int_equal(DECODE("\x12\x00\x4a\x17\x0a\x01"
+                            "f\x12\x12\x0a\x10\x0a\x0e"
+                            "xds.route_name",
+                            &message),
+                     STATUS_OK);
+    assert_int_equal(message.route.len, 0);
+    assert_int_equal(DECODE("\x12\x00\x4a\x1e\x0a\x01"
+                            "f\x12\x19\x0a\x17\x0a\x0f"
+                            "xds.route_names"
+                            "\x12\x04\x1a\x02r1",
+                            &message),
+                     STATUS_OK);
+    assert_int_equal(message.route.len, 0);
+}
+
 static void test_decode__skips_what_it_does_not_know(void **state) {
     (void)state;
     struct message message;

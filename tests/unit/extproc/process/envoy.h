@@ -23,6 +23,7 @@ struct envoy {
     bool is_observed;                       // put into each message
     ExtProc__ProtocolConfiguration *modes;  // put into the next message
     bool is_upstream;                       // put into the next message
+    const char *route;                      // put into the next message
 };
 
 static inline void envoy_start(struct envoy *envoy) {
@@ -57,24 +58,34 @@ static inline void envoy_take(struct envoy *envoy, struct process_verdict verdic
     assert_non_null(envoy->answer);
 }
 
+static inline ProtobufCBinaryData envoy_text(const char *text) {
+    return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
+}
+
 // The message lies in memory of exactly its length, for the sanitizer.
 static inline void envoy_send(struct envoy *envoy, ExtProc__ProcessingRequest *request) {
-    static const char key[] = "xds.upstream_host_metadata";
-    ExtProc__AttributeEntry entry = EXT_PROC__ATTRIBUTE_ENTRY__INIT, *entries[] = {&entry};
+    ExtProc__AttributeEntry host = EXT_PROC__ATTRIBUTE_ENTRY__INIT;
+    ExtProc__AttributeEntry route = EXT_PROC__ATTRIBUTE_ENTRY__INIT, *entries[2];
+    ExtProc__AttributeValue name = EXT_PROC__ATTRIBUTE_VALUE__INIT;
     ExtProc__AttributeStruct fields = EXT_PROC__ATTRIBUTE_STRUCT__INIT;
     ExtProc__Attributes attribute = EXT_PROC__ATTRIBUTES__INIT, *attributes[] = {&attribute};
-    entry.key = (ProtobufCBinaryData){sizeof(key) - 1, (uint8_t *)(uintptr_t)key};
+    host.key = envoy_text("xds.upstream_host_metadata");
+    route.key = envoy_text("xds.route_name");
+    route.value = &name;
     fields.fields = entries;
-    fields.n_fields = 1;
     attribute.value = &fields;
-    if (envoy->is_upstream) {
-        request->attributes = attributes;
-        request->n_attributes = 1;
+    request->attributes = attributes;
+    if (envoy->is_upstream) entries[fields.n_fields++] = &host;
+    if (envoy->route != NULL) {
+        name.string_value = envoy_text(envoy->route);
+        entries[fields.n_fields++] = &route;
     }
+    request->n_attributes = fields.n_fields != 0;
     request->observability_mode = envoy->is_observed;
     request->protocol_config = envoy->modes;
     envoy->modes = NULL;
     envoy->is_upstream = false;
+    envoy->route = NULL;
 
     envoy_forget_answer(envoy);
     size_t size = ext_proc__processing_request__get_packed_size(request);

@@ -525,6 +525,60 @@ static void test_process__an_answer_that_does_not_fit_ends_the_stream(void **sta
     assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_FAILED), 1);
 }
 
+// An observer that writes down what it is told: a number is a place in this list.
+static char told[16][80];
+static uint32_t told_count, working_on;
+
+static uint32_t tell(uint32_t before, const char *key, struct bytes value) {
+    char all[sizeof told[0]];
+    snprintf(all, sizeof all, "%.40s %.10s=%.*s", told[before], key, (int)value.len,
+             (const char *)value.data);
+    memcpy(told[++told_count], all, sizeof all);
+    return told_count;
+}
+
+static uint32_t enter(uint32_t label) {
+    uint32_t before = working_on;
+    working_on = label;
+    return before;
+}
+
+static void leave(uint32_t before) {
+    working_on = before;
+}
+
+static const struct observer observer = {tell, enter, leave};
+
+static const char *observed(void) {
+    assert_int_equal(working_on, 0);
+    return told[process_stream_label(envoy.stream)];
+}
+
+static void test_process__tells_operation_model_and_route_as_they_come(void **state) {
+    (void)state;
+    told_count = 0;
+    envoy.options.observer = &observer;
+    send_post(CHAT);
+    assert_string_equal(observed(), " operation=chat");
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, true);
+    assert_string_equal(observed(), " operation=chat model=m-1");
+    envoy.route = "r";
+    send_reply_headers("200", "application/json");
+    assert_string_equal(observed(), " operation=chat model=m-1 route=r");
+}
+
+static void test_process__behind_the_router_the_headers_tell_the_model(void **state) {
+    (void)state;
+    told_count = 0;
+    envoy.options.observer = &observer;
+    envoy.is_upstream = true;
+    envoy.route = "r";
+    envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, true, ":path", "/other", ":method", "POST",
+                       "x-ai-eg-model", "m-2", "x-ai-eg-original-path", CHAT, NULL);
+    envoy_assert_plain(&envoy, 1);
+    assert_string_equal(observed(), " route=r operation=chat model=m-2");
+}
+
 static void test_process__free_accepts_null(void **state) {
     (void)state;
     process_stream_free(NULL);
