@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package load puts an external processor under load as Envoy does: one HTTP/2 connection, a stream
+// for each request, headers, body, reply's headers and reply's body one after the other, and at the
+// end RST_STREAM. It costs next to nothing itself: what it sends was put together before, and what it
+// receives is cut into messages but not read, unless it is asked for the answers.
+package load
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options says what to send. The load ends after Requests, or after Duration if that is set.
+type Options struct {
+	Address  string // 127.0.0.1:PORT or unix:///PATH
+	Kind     string // one of Kinds
+	Streams  int    // that are open at the same time
+	Requests int
+	Duration time.Duration
+	CPU      int  // the load runs on this processor only; -1: on any
+	Pid      int  // whose processor time is measured; 0: nobody's
+	Keep     bool // the answers of the first stream are kept
+}
+
+// Result is what was seen.
+type Result struct {
+	Requests int
+	Elapsed  time.Duration
+	Latency  []time.Duration // of each request, from its first byte to its last answer; sorted
+	CPU      time.Duration   // of Pid, user and system
+	Answers  [][]byte        // with Keep: serialised ProcessingResponses
+}
+
+// Quantile of the latencies: 0.99 is p99.
+func (r *Result) Quantile(share float64) time.Duration {
+	if len(r.Latency) == 0 {
+		return 0
+	}
+	return r.Latency[min(int(share*float64(len(r.Latency))), len(r.Latency)-1)]
+}
+
+// Run opens a connection and ends when the last answer is there.
+func Run(options Options) (*Result, error) {
+	runtime.LockOSThread() // not undone: the thread with its processor ends with the goroutine
+	if options.CPU >= 0 {
+		var set unix.CPUSet
+		set.Set(options.CPU)
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			return nil, err
+		}
+	}
+	c, err := dial(options.Address, script(options.Kind))
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(c.fd)
+	result := &Result{}
+	if options.Keep {
+		c.kept = &result.Answers
+	}
+	before, start := ProcessTime(options.Pid), time.Now()
+	c.wantsMore = func() bool {
+		if options.Duration != 0 {
+			return time.Since(start) < options.Duration
+		}
+		return c.opened < options.Requests
+	}
+	if err := c.run(options.Streams); err != nil {
+		return nil, err
+	}
+	result.Elapsed, result.CPU = time.Since(start), ProcessTime(options.Pid)-before
+	result.Requests, result.Latency = len(c.latency), c.latency
+	slices.Sort(result.Latency)
+	return result, nil
+}
+
+// ProcessTime is the processor time that a process has used, to the nanosecond.
+func ProcessTime(pid int) time.Duration {
+	if pid == 0 {
+		return 0
+	}
+	// What clock_getcpuclockid makes of a process id: its bits inverted, and 2 for "scheduled time".
+	var now unix.Timespec
+	if unix.ClockGettime(int32(^pid<<3|2), &now) != nil {
+		return 0
+	}
+	return time.Duration(now.Nano())
+}
+
+func sockaddr(address string) (int, unix.Sockaddr, error) {
+	if path, is := strings.CutPrefix(address, "unix://"); is {
+		return unix.AF_UNIX, &unix.SockaddrUnix{Name: path}, nil
+	}
+	return inetSockaddr(address)
+}
