@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "extproc/grpc/probe.h"
+
 enum { SECONDS_MOST = 2, HOST_BYTES = 256, ANSWER_BYTES = 1024 };
 
 static int complain(const char *address, const char *what) {
@@ -67,10 +69,44 @@ static bool exchange(int fd, const char *request, char ret_answer[ANSWER_BYTES])
     return got == 0;
 }
 
+static int check_http(int fd, const char *address, const char *host) {
+    char request[HOST_BYTES + 128], answer[ANSWER_BYTES];
+    snprintf(request, sizeof(request),
+             "GET /health HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+             host[0] != '\0' ? host : "localhost");
+    if (!exchange(fd, request, answer)) return complain(address, strerror(errno));
+    const char *body = strstr(answer, "\r\n\r\n");
+    if (body == NULL) return complain(address, "no HTTP answer");
+    bool is_healthy = strncmp(answer, "HTTP/1.1 200 ", 13) == 0;
+    return is_healthy ? 0 : complain(address, body + 4);
+}
+
+static int check_grpc(int fd, const char *address) {
+    struct bytes request = probe_request();
+    if (send(fd, request.data, request.len, MSG_NOSIGNAL) < 0) {
+        return complain(address, strerror(errno));
+    }
+    struct probe probe = {0};
+    enum probe_verdict verdict = PROBE_WAIT;
+    while (verdict == PROBE_WAIT) {
+        uint8_t input[ANSWER_BYTES];
+        ssize_t got = recv(fd, input, sizeof(input), 0);
+        if (got < 0) return complain(address, strerror(errno));
+        if (got == 0) return complain(address, "no gRPC answer");
+        verdict = probe_read(&probe, bytes_of(input, (size_t)got));
+    }
+    if (verdict == PROBE_BROKEN) return complain(address, "no gRPC health service");
+    return verdict == PROBE_SERVING ? 0 : complain(address, "not serving");
+}
+
 int healthcheck_run(const char *address) {
-    char host[HOST_BYTES], request[HOST_BYTES + 128], answer[ANSWER_BYTES];
+    static const char scheme[] = "grpc://";
+    bool is_grpc = strncmp(address, scheme, sizeof(scheme) - 1) == 0;
+    char host[HOST_BYTES];
     const char *port;
-    if (!split(address, host, &port)) return complain(address, "not HOST:PORT");
+    if (!split(address + (is_grpc ? sizeof(scheme) - 1 : 0), host, &port)) {
+        return complain(address, "not HOST:PORT");
+    }
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = give_up}, NULL);
     alarm(SECONDS_MOST);
 
@@ -82,18 +118,9 @@ int healthcheck_run(const char *address) {
     freeaddrinfo(addresses);
     if (fd < 0) return complain(address, strerror(errno));
 
-    snprintf(request, sizeof(request),
-             "GET /health HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
-             host[0] != '\0' ? host : "localhost");
-    bool is_answered = exchange(fd, request, answer);
-    error = errno;
+    int code = is_grpc ? check_grpc(fd, address) : check_http(fd, address, host);
     close(fd);
     alarm(0);
-    if (!is_answered) return complain(address, strerror(error));
-
-    const char *body = strstr(answer, "\r\n\r\n");
-    if (body == NULL) return complain(address, "no HTTP answer");
-    if (strncmp(answer, "HTTP/1.1 200 ", 13) != 0) return complain(address, body + 4);
-    printf("healthy: %s\n", address);
-    return 0;
+    if (code == 0) printf("healthy: %s\n", address);
+    return code;
 }

@@ -176,10 +176,12 @@ static const struct setting table[] = {
 
 static bool print_what_was_asked(const struct values *values) {
     if (values->wants_help) {
-        printf("extproc: an external processor for Envoy, with a profiling endpoint\n"
-               "extproc healthcheck [ADDRESS]: asks a running one's /health, at the admin address "
-               "unless\nit is given another; exit code 0 if it is well\n\n"
-               "Settings (a flag beats its environment variable):\n");
+        printf(
+            "extproc: an external processor for Envoy, with a profiling endpoint\n"
+            "extproc healthcheck [ADDRESS]: asks a running one's /health, at the admin address "
+            "unless\nit is given another; or the gRPC port, at grpc://HOST:PORT. Exit code 0 if it "
+            "is well\n\n"
+            "Settings (a flag beats its environment variable):\n");
         settings_print_help(table, COUNT_OF(table), stdout);
         return true;
     }

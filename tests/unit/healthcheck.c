@@ -6,8 +6,10 @@
 #include <netinet/in.h>
 #include <sys/wait.h>
 
-// What the check of `answer` returned. The answer of NULL is silence.
-static int check_against(const char *answer) {
+// What the check at SCHEME:PORT returned, whose request begins with `request` and is answered by
+// `answer`; the answer of NULL is silence.
+static int check_by(const char *scheme, const char *request, const char *answer,
+                    size_t answer_len) {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(name);
@@ -15,7 +17,7 @@ static int check_against(const char *answer) {
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&name, &len), 0);
     char address[32];
-    snprintf(address, sizeof(address), ":%u", ntohs(name.sin_port));
+    snprintf(address, sizeof(address), "%s:%u", scheme, ntohs(name.sin_port));
 
     fflush(NULL);
     pid_t child = fork();
@@ -27,10 +29,10 @@ static int check_against(const char *answer) {
     int fd = -1;
     if (answer != NULL) {
         fd = accept(listener, NULL, NULL);
-        char request[ANSWER_BYTES] = "";
-        assert_true(recv(fd, request, sizeof(request) - 1, 0) > 0);
-        assert_ptr_equal(strstr(request, "GET /health HTTP/1.1\r\nHost: localhost\r\n"), request);
-        assert_int_equal(send(fd, answer, strlen(answer), MSG_NOSIGNAL), strlen(answer));
+        char asked[ANSWER_BYTES] = "";
+        assert_true(recv(fd, asked, sizeof(asked) - 1, 0) > 0);
+        assert_memory_equal(asked, request, strlen(request));
+        assert_int_equal(send(fd, answer, answer_len, MSG_NOSIGNAL), answer_len);
         close(fd);
     }
     int status;
@@ -38,6 +40,15 @@ static int check_against(const char *answer) {
     close(listener);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int check_against(const char *answer) {
+    return check_by("", "GET /health HTTP/1.1\r\nHost: localhost\r\n", answer,
+                    answer != NULL ? strlen(answer) : 0);
+}
+
+static int check_grpc_against(const char *answer, size_t len) {
+    return check_by("grpc://", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", answer, len);
 }
 
 static void test_healthcheck__200_is_healthy(void **state) {
@@ -57,9 +68,31 @@ static void test_healthcheck__no_answer_is_not_healthy(void **state) {
     assert_int_equal(check_against("HTTP/1.1 200 OK\r\n"), 1);
 }
 
+static void test_healthcheck__serving_is_healthy(void **state) {
+    (void)state;
+    // A frame of SETTINGS, then one of DATA with a HealthCheckResponse; its last byte is the
+    // status.
+    static const char serving[] = "\0\0\0\4\0\0\0\0\0"
+                                  "\0\0\7\0\0\0\0\0\1"
+                                  "\0\0\0\0\2\10\1";
+    assert_int_equal(check_grpc_against(serving, sizeof(serving) - 1), 0);
+}
+
+static void test_healthcheck__every_other_answer_of_grpc_is_not(void **state) {
+    (void)state;
+    static const char not_serving[] = "\0\0\7\0\0\0\0\0\1"
+                                      "\0\0\0\0\2\10\2";
+    static const char goaway[] = "\0\0\0\7\0\0\0\0\0";
+    assert_int_equal(check_grpc_against(not_serving, sizeof(not_serving) - 1), 1);
+    assert_int_equal(check_grpc_against(goaway, sizeof(goaway) - 1), 1);
+    assert_int_equal(check_grpc_against(not_serving, 5), 1);
+    assert_int_equal(check_grpc_against("HTTP/1.1 400 Bad Request\r\n\r\n", 28), 1);
+}
+
 static void test_healthcheck__silence_ends_it(void **state) {
     (void)state;
     assert_int_equal(check_against(NULL), 1);
+    assert_int_equal(check_grpc_against(NULL, 0), 1);
 }
 
 static void test_healthcheck__nobody_there_is_not_healthy(void **state) {
