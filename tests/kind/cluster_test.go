@@ -118,8 +118,9 @@ func within(limit time.Duration, check func() string) string {
 
 // namespace is one of the test's own, in which Pod Security is restricted.
 type namespace struct {
-	t    testing.TB
-	name string
+	t      testing.TB
+	name   string
+	folder string // where its commands run; "" is here
 }
 
 const ownLabel = "extproc-tests"
@@ -139,11 +140,11 @@ func newNamespace(t testing.TB) namespace {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			namespace{t, made.Name}.describe()
+			namespace{t: t, name: made.Name}.describe()
 		}
 		client.CoreV1().Namespaces().Delete(context.Background(), made.Name, meta.DeleteOptions{})
 	})
-	return namespace{t, made.Name}
+	return namespace{t: t, name: made.Name}
 }
 
 // describe logs what somebody would look at first after a failure.

@@ -29,6 +29,7 @@ import (
 func (n namespace) shell(line string) *exec.Cmd {
 	n.t.Helper()
 	command := exec.Command("sh", "-c", "exec "+line)
+	command.Dir = n.folder
 	command.Env = append(os.Environ(), "KUBECONFIG="+n.kubeconfig(), "PPROF_TMPDIR="+n.t.TempDir())
 	command.WaitDelay = 10 * time.Second
 	return command

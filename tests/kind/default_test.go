@@ -30,12 +30,16 @@ func TestDefaultInstallCanBeProfiled(t *testing.T) {
 	if status, body := f.get("/debug/pprof/"); status != 200 || !strings.Contains(body, "heap") {
 		t.Errorf("the page: %d %s", status, body)
 	}
+	f.takePicture("/debug/pprof/")
 
-	// The commands that the chart's notes print, word for word; in pprof a person types.
+	// The commands of the chart's README and of its notes, word for word; in pprof a person types.
 	expected := []string{"Type: cpu", "Type: inuse_space", "Type: goroutine"}
-	commands := linesWith(notes, "go tool pprof ")
+	commands := pprofCommands(t)
+	if said := linesWith(notes, "go tool pprof "); !slices.Equal(said, commands) {
+		t.Errorf("the notes have %q, the README %q", said, commands)
+	}
 	if len(commands) != len(expected) {
-		t.Fatalf("the notes have %d commands: %q", len(commands), commands)
+		t.Fatalf("the README has %d commands: %q", len(commands), commands)
 	}
 	for i, command := range commands {
 		output := n.must(command, "top\nquit\n")
@@ -55,14 +59,20 @@ func TestDefaultInstallCanBeProfiled(t *testing.T) {
 	}
 
 	r.helmRun("uninstall " + releaseName + " --wait --timeout 170s")
-	eventually(t, func() string {
-		var left []string
-		for _, object := range n.objects() {
-			if !slices.Contains(before, object) {
-				left = append(left, object)
-			}
-		}
-		return strings.Join(left, " ")
+	n.expectOnly(before)
+}
+
+func pprofCommands(t *testing.T) []string {
+	t.Helper()
+	return linesWith(read(t, chartReadme), "go tool pprof ")
+}
+
+// expectOnly waits until nothing is there but the objects that were there before.
+func (n namespace) expectOnly(before []string) {
+	n.t.Helper()
+	eventually(n.t, func() string {
+		isOld := func(object string) bool { return slices.Contains(before, object) }
+		return strings.Join(slices.DeleteFunc(n.objects(), isOld), " ")
 	})
 }
 

@@ -29,7 +29,9 @@ python3 "$here/peers.py" "$FOLDER/peers.tar" "$envoy" "$BUILD/tests/backend/back
 "$here/cluster/cluster.sh" load "$BUILD/image/extproc.tar" "$BUILD/image/extproc-debug.tar" \
     "$FOLDER/peers.tar"
 
-export KUBECONFIG=$FOLDER/kubeconfig KIND_REPORT=$FOLDER/report
+environment=$("$here/cluster/cluster.sh" environment)
+eval "$environment"
+export KIND_REPORT=$FOLDER/report KIND_FOLDER=$FOLDER KIND_BUILD=$BUILD
 KIND_IMAGE=$IMAGE
 KIND_CHART=$(echo "$BUILD"/charts/*.tgz)
 export KIND_IMAGE KIND_CHART

@@ -6,7 +6,8 @@
 #
 #     up             makes it, or finds that it is there; leaves FOLDER/kubeconfig
 #     load FILE...   brings image archives to its node, unless the node has them
-#     down           removes all that up made outside FOLDER and CACHE
+#     environment    prints what reaches it, for a shell to eval
+#     down           removes all that up made outside FOLDER and CACHE, also for another FOLDER
 #     can            whether this machine can have one; prints why not
 #
 # KIND_NODE=stock|built, and auto by default: kind's own node image if it can be had, else the one
@@ -21,9 +22,8 @@ CACHE=$(cd "$CACHE" && pwd)
 FOLDER=$(cd "$FOLDER" && pwd)
 cluster=extproc
 container=$cluster-control-plane
+images=localhost/extproc-node
 export KUBECONFIG=$FOLDER/kubeconfig
-# What up made that down has to remove, one a line.
-made=$FOLDER/made
 # Whether something enforces policies in the cluster that is there.
 mode=$FOLDER/mode
 wanted_mode=${KIND_NO_POLICY:+no }policy
@@ -45,7 +45,7 @@ choose_engine() {
     engine=${KIND_EXPERIMENTAL_PROVIDER:-}
     if [ -z "$engine" ] && docker_runs; then engine=docker; fi
     if [ -z "$engine" ]; then
-        "$image/tools.sh" need kind
+        "$image/tools.sh" need kind >&2
         engine=podman
     fi
     export KIND_EXPERIMENTAL_PROVIDER=$engine
@@ -76,10 +76,6 @@ find_tools() {
     mv "$kind.new" "$kind"
 }
 
-remember() {
-    grep -qxF "$1" "$made" 2> /dev/null || echo "$1" >> "$made"
-}
-
 exists() {
     "$kind" get clusters 2> /dev/null | grep -qx "$cluster"
 }
@@ -106,9 +102,8 @@ fill() {
 }
 
 create() {
-    if ! "$engine" network inspect kind > /dev/null 2>&1; then remember network; fi
     # kind mounts it into the node; a kernel without modules has none.
-    [ -e /lib/modules ] || { mkdir -p /lib/modules && remember modules; }
+    mkdir -p /lib/modules
     "$kind" create cluster --name "$cluster" --wait 180s "$@"
 }
 
@@ -123,10 +118,9 @@ up_built() {
     [ "$engine" = podman ] ||
         fail "the node image from package registries needs podman (KIND_EXPERIMENTAL_PROVIDER=podman)"
     file=$("$node/build.sh" path)
-    tag=localhost/extproc-node:$(basename "$file" .tar.gz)
+    tag=$images:$(basename "$file" .tar.gz)
     "$node/build.sh"
     if ! podman image exists "$tag"; then
-        remember "image $tag"
         step "importing the node image" "20 s" podman import -q --change 'ENV container=docker' \
             --change 'STOPSIGNAL SIGRTMIN+3' \
             --change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]' "$file" "$tag"
@@ -200,20 +194,26 @@ END
     done
 }
 
+environment() {
+    choose_engine
+    printf 'export %s=%q\n' KUBECONFIG "$KUBECONFIG" KIND_EXPERIMENTAL_PROVIDER "$engine"
+    [ -z "${CONTAINERS_CONF:-}" ] || printf 'export CONTAINERS_CONF=%q\n' "$CONTAINERS_CONF"
+}
+
+# It keeps no list of what up made: the build folder that made it may be gone.
 down() {
     find_tools
     choose_engine
     if exists; then delete; fi
-    [ -e "$made" ] || return 0
-    while read -r what value; do
-        case $what in
-        image) podman rmi -f "$value" > /dev/null ;;
-        # Somebody else's cluster may have come to live in it.
-        network) "$engine" network rm kind > /dev/null 2>&1 || true ;;
-        modules) rmdir /lib/modules 2> /dev/null || true ;;
-        esac
-    done < "$made"
-    rm -f "$made" "$mode" "$KUBECONFIG" "$FOLDER"/{containers.conf,cluster.yaml,kube-router.yaml}
+    rm -f "$mode" "$KUBECONFIG" "$FOLDER"/{containers.conf,cluster.yaml,kube-router.yaml}
+    if [ "$engine" = podman ]; then
+        podman images -q "$images" | sort -u | xargs -r podman rmi -f > /dev/null
+    fi
+    # Other clusters of kind live in the same network. A folder with modules is not empty.
+    if [ -z "$("$kind" get clusters 2> /dev/null)" ]; then
+        "$engine" network rm kind > /dev/null 2>&1 || true
+        rmdir /lib/modules 2> /dev/null || true
+    fi
 }
 
 # Docker, or podman as root: rootless podman needs cgroup delegation, which kind explains itself.
@@ -226,7 +226,7 @@ can() {
 }
 
 case ${1:-} in
-up | down | can) "$1" ;;
+up | environment | down | can) "$1" ;;
 load) shift && load "$@" ;;
-*) sed -n '3,16s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+*) sed -n '3,17s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac
