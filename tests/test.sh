@@ -8,12 +8,16 @@ set -u
 rm -rf "$COUNTS"
 mkdir -p "$COUNTS"
 broken=
+took=
 for target in "$@"; do
     echo "== make $target"
+    started=$(date +%s)
     $MAKE "$target" || broken="$broken $target"
+    took="$took, $target $(($(date +%s) - started)) s"
     # A target that ended without a count (its build failed, say) is one failure.
     [ -e "$COUNTS/$target" ] || echo "0 1" > "$COUNTS/$target"
 done
+echo "took: ${took#, }"
 [ -z "$broken" ] || echo "failed: make$broken" >&2
 cat "$COUNTS"/* | awk '{ passed += $1; failed += $2 }
     END { print passed + 0 " passed, " failed + 0 " failed" }'
