@@ -83,7 +83,10 @@ ready     := $(BUILD)/$(LIBC).ready $(OBJ)/flags
 SOURCES   := $(sort $(shell find src -name '*.c' 2>/dev/null))
 PROTOS    := $(sort $(shell find src -name '*.proto' 2>/dev/null))
 MESSAGES  := $(PROTOS:src/%.proto=$(GEN)/%.pb-c.c)
-OBJECTS   := $(SOURCES:src/%.c=$(OBJ)/src/%.o) $(MESSAGES:$(GEN)/%.c=$(OBJ)/gen/%.o)
+PAGE      := $(sort $(wildcard src/pprof/page/*.mjs src/pprof/page/*.css src/pprof/page/*.html))
+ASSETS    := $(GEN)/pprof/page/assets.c
+OBJECTS   := $(SOURCES:src/%.c=$(OBJ)/src/%.o) \
+             $(patsubst $(GEN)/%.c,$(OBJ)/gen/%.o,$(MESSAGES) $(ASSETS))
 MAIN      := $(OBJ)/src/main.o
 LIBRARY   := $(OBJ)/libsrc.a
 PROGRAM   := $(if $(SAN),$(OBJ)/extproc,$(BUILD)/extproc)
@@ -119,6 +122,10 @@ $(OBJ)/gen/%.o: $(GEN)/%.c $(ready)
 $(GEN)/%.pb-c.c: src/%.proto $(BUILD)/$(LIBC).ready
 	@mkdir -p $(GEN)
 	$(call quiet,GEN,$<) protoc-c --proto_path=src --c_out=$(GEN) $<
+
+$(ASSETS): src/pprof/page/embed.sh $(PAGE)
+	@mkdir -p $(@D)
+	$(call quiet,GEN,src/pprof/page) $< $(PAGE) > $@
 
 # Only main knows the version, so that a commit does not compile everything anew.
 $(MAIN): define = -DEXTPROC_VERSION='"$(VERSION)"'

@@ -4,7 +4,7 @@
 OURS     := $(sort $(shell find src -name '*.[ch]'))
 TEST_C   := $(sort $(shell find tests -name '*.[ch]'))
 HEADERS  := $(filter src/%.h,$(OURS))
-SCRIPTS  := $(sort .ci/run $(shell find image tests -name '*.sh'))
+SCRIPTS  := $(sort .ci/run $(shell find src image tests -name '*.sh'))
 LINTS    := lint-format lint-layers lint-headers lint-signal lint-banned lint-shell lint-paths \
             lint-program lint-readme lint-chart lint-help
 

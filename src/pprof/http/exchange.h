@@ -6,11 +6,12 @@
 
 struct request {
     const char *method;
-    struct bytes path;   // as sent, escapes not decoded
-    struct bytes query;  // raw, without the '?'
-    struct bytes body;   // of a POST, PUT or PATCH
-    bool is_form;        // the body is application/x-www-form-urlencoded
-    int client_socket;   // watched while a profile runs
+    struct bytes path;          // as sent, escapes not decoded
+    struct bytes query;         // raw, without the '?'
+    struct bytes body;          // of a POST, PUT or PATCH
+    bool is_form;               // the body is application/x-www-form-urlencoded
+    const char *if_none_match;  // the header; NULL: none
+    int client_socket;          // watched while a profile runs
 };
 
 enum { FILE_NAME_BYTES = 64, BODY_BYTES_MOST = 64 << 20 };
@@ -22,6 +23,8 @@ struct answer {
     bool is_pprof_error;              // X-Go-Pprof: 1, which makes `go tool pprof` show the body
     bool is_plain;                    // the HTTP server's own answer: no X-Content-Type-Options
     bool closes;                      // the connection, after it
+    bool is_page;                     // for a browser: the headers that bind it
+    const char *etag;                 // static; the body is gzip'd then; NULL: none
     struct buffer location;           // of a redirect; empty: none
     struct buffer body;
 };

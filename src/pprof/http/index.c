@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The index page: the table that Go's has, so that eyes and scripts find what they know.
+// The index page: the table that Go's has, so that eyes and scripts find what they know. A browser
+// with JavaScript makes more of it: src/pprof/page.
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "pprof/http/asset.h"
 #include "pprof/http/endpoint.h"
 
 enum { ROWS_MOST = SOURCES_MOST + 16 };
@@ -55,14 +57,16 @@ static enum status write_page(struct buffer *page) {
     size_t count = collect_rows(rows);
     qsort(rows, count, sizeof rows[0], by_name);
     enum status status = buffer_append_text(
-        page,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-        "<title>/debug/pprof/</title>\n<style>\n"
-        ".profile-name { display: inline-block; width: 6rem; }\n"
-        "</style>\n</head>\n<body>\n/debug/pprof/\n<br>\n"
-        "<p>?debug=1 gives text where there is any; without it, what go tool pprof reads.</p>\n"
-        "<table>\n"
-        "<thead><tr><td>Count</td><td>Profile</td></tr></thead>\n");
+        page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+              "<meta name=\"viewport\" content=\"width=device-width\">\n"
+              "<title>/debug/pprof/</title>\n<link rel=\"icon\" href=\"data:,\">\n"
+              "<link rel=\"stylesheet\" href=\"page/page.css\">\n"
+              "<script type=\"module\" src=\"page/main.mjs\"></script>\n"
+              "</head>\n<body>\n<main id=\"index\">\n<h1>/debug/pprof/</h1>\n"
+              "<p>?debug=1 gives text where there is any; without it, what go tool pprof reads;\n"
+              "?format=top and ?format=folded what a terminal reads.</p>\n"
+              "<table>\n"
+              "<thead><tr><td>Count</td><td>Profile</td></tr></thead>\n");
     if (status == STATUS_OK) status = write_rows(rows, count, page);
     if (status == STATUS_OK) {
         status = buffer_append_text(
@@ -71,11 +75,14 @@ static enum status write_page(struct buffer *page) {
     }
     if (status == STATUS_OK) status = write_descriptions(rows, count, page);
     if (status != STATUS_OK) return status;
-    return buffer_append_text(page, "</ul>\n</p>\n</body>\n</html>\n");
+    status = buffer_append_text(page, "</ul>\n</p>\n</main>\n");
+    if (status == STATUS_OK) status = buffer_append(page, asset_viewer);
+    if (status != STATUS_OK) return status;
+    return buffer_append_text(page, "</body>\n</html>\n");
 }
 
 void endpoint_answer_index(struct answer *answer) {
-    *answer = (struct answer){.status = 200, .content_type = CONTENT_HTML};
+    *answer = (struct answer){.status = 200, .content_type = CONTENT_HTML, .is_page = true};
     enum status status = write_page(&answer->body);
     if (status != STATUS_OK) answer_failure(answer, status);
 }

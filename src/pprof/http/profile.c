@@ -6,7 +6,7 @@
 #include "pprof/http/comments.h"
 #include "pprof/http/endpoint.h"
 #include "pprof/http/form.h"
-#include "pprof/profile/encode.h"
+#include "pprof/http/format.h"
 #include "pprof/sample/cpu.h"
 
 enum { DEFAULT_SECONDS = 30 };
@@ -23,17 +23,18 @@ static int64_t read_seconds(const struct request *request) {
     return seconds < longest ? seconds : longest;
 }
 
-static enum status encode(const struct cpu_window *window, int64_t duration_ns,
-                          struct buffer *out) {
+static const struct profile_type sample_types[SAMPLE_VALUES] = {
+    [CPU_VALUE_SAMPLES] = {"samples", "count"}, [CPU_VALUE_NS] = {"cpu", "nanoseconds"}};
+
+static enum status write_profile(const struct cpu_window *window, int64_t duration_ns,
+                                 const struct format *format, struct buffer *out) {
     struct buffer comments = {0};
     enum status status = comments_write(&comments);
     if (status == STATUS_OK) {
         status = buffer_append_format(&comments, "lost in this profile: stacks_cut=%" PRId64 "\n",
                                       window->cut_count);
     }
-    const struct profile profile = {
-        .sample_types =
-            {[CPU_VALUE_SAMPLES] = {"samples", "count"}, [CPU_VALUE_NS] = {"cpu", "nanoseconds"}},
+    struct profile profile = {
         .period_type = {"cpu", "nanoseconds"},
         .period = CPU_PERIOD_NS,
         .time_wall_ns = window->start_wall_ns,
@@ -41,13 +42,16 @@ static enum status encode(const struct cpu_window *window, int64_t duration_ns,
         .samples = &window->store,
         .comments = buffer_bytes(&comments),
     };
-    if (status == STATUS_OK) status = profile_encode(&profile, out);
+    memcpy(profile.sample_types, sample_types, sizeof profile.sample_types);
+    if (status == STATUS_OK) status = format->write(&profile, format->value, out);
     buffer_done(&comments);
     return status;
 }
 
 void endpoint_answer_profile(const struct request *request, struct answer *answer) {
     int64_t seconds = read_seconds(request);
+    struct format format;
+    if (!format_read(request, sample_types, NULL, &format, answer)) return;
     struct cpu_window window;
     enum status status = cpu_window_open(&window);
     if (status == STATUS_BUSY) {
@@ -63,10 +67,10 @@ void endpoint_answer_profile(const struct request *request, struct answer *answe
     int64_t duration_ns = clock_monotonic_ns() - window.start_ns;
 
     *answer = (struct answer){.status = 200,
-                              .content_type = CONTENT_BINARY,
-                              .file_name = "profile",
+                              .content_type = format.is_text ? CONTENT_TEXT : CONTENT_BINARY,
                               .body.limit = BODY_BYTES_MOST};
-    status = encode(&window, duration_ns, &answer->body);
+    if (!format.is_text) memcpy(answer->file_name, "profile", sizeof "profile");
+    status = write_profile(&window, duration_ns, &format, &answer->body);
     store_done(&window.store);
     if (status != STATUS_OK) answer_failure(answer, status);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a path to the endpoint that answers it, and where Go redirects.
+#include "pprof/http/asset.h"
 #include "pprof/http/endpoint.h"
 #include "pprof/http/form.h"
 
@@ -61,6 +62,11 @@ static void answer_name(const struct request *request, struct bytes name, struct
     const struct source *source = source_find(name);
     if (source != NULL) {
         endpoint_answer_source(source, request, answer);
+        return;
+    }
+    const struct asset *asset = asset_find(name);
+    if (asset != NULL) {
+        asset_answer(asset, request, answer);
         return;
     }
     answer_error(answer, 404, "Unknown profile");

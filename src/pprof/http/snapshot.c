@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every profile but CPU: a snapshot, or with seconds= the difference of two; as protobuf or text.
-// The order of checks is Go's.
+// The order of checks is Go's, our own format= comes last.
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "pprof/http/comments.h"
 #include "pprof/http/endpoint.h"
 #include "pprof/http/form.h"
+#include "pprof/http/format.h"
 #include "pprof/profile/delta.h"
-#include "pprof/profile/encode.h"
 #include "pprof/profile/source.h"
 #include "pprof/profile/text.h"
 
@@ -38,8 +38,9 @@ static enum status read_window(const struct request *request, int64_t *ret_secon
     return STATUS_OK;
 }
 
-static enum status encode(const struct source *source, const struct store *store,
-                          int64_t duration_ns, struct answer *answer) {
+static enum status write_profile(const struct source *source, const struct store *store,
+                                 int64_t duration_ns, const struct format *format,
+                                 struct answer *answer) {
     struct buffer comments = {0};
     enum status status = comments_write(&comments);
     struct profile profile = {
@@ -52,7 +53,7 @@ static enum status encode(const struct source *source, const struct store *store
         .comments = buffer_bytes(&comments),
     };
     memcpy(profile.sample_types, source->sample_types, sizeof profile.sample_types);
-    if (status == STATUS_OK) status = profile_encode(&profile, &answer->body);
+    if (status == STATUS_OK) status = format->write(&profile, format->value, &answer->body);
     buffer_done(&comments);
     return status;
 }
@@ -67,10 +68,11 @@ static enum status write_text(const struct source *source, int64_t debug, struct
     return status;
 }
 
-static enum status write_snapshot(const struct source *source, struct answer *answer) {
+static enum status write_snapshot(const struct source *source, const struct format *format,
+                                  struct answer *answer) {
     struct store store = {0};
     enum status status = source->collect(&store, source->context);
-    if (status == STATUS_OK) status = encode(source, &store, 0, answer);
+    if (status == STATUS_OK) status = write_profile(source, &store, 0, format, answer);
     store_done(&store);
     return status;
 }
@@ -78,7 +80,8 @@ static enum status write_snapshot(const struct source *source, struct answer *an
 static void nothing(void) {}
 
 static enum status write_delta(const struct source *source, const struct request *request,
-                               int64_t seconds, struct answer *answer) {
+                               int64_t seconds, const struct format *format,
+                               struct answer *answer) {
     struct store before = {0};
     struct store after = {0};
     int64_t start_ns = clock_monotonic_ns();
@@ -91,7 +94,7 @@ static enum status write_delta(const struct source *source, const struct request
     if (source->watch != NULL) source->watch(false);
     if (status == STATUS_OK) status = delta_subtract(&after, &before);
     if (status == STATUS_OK) {
-        status = encode(source, &after, clock_monotonic_ns() - start_ns, answer);
+        status = write_profile(source, &after, clock_monotonic_ns() - start_ns, format, answer);
     }
     store_done(&before);
     store_done(&after);
@@ -110,7 +113,15 @@ void endpoint_answer_source(const struct source *source, const struct request *r
         answer_error(answer, 400, "seconds and debug params are incompatible");
         return;
     }
-    bool is_text = debug != 0;
+    struct format format;
+    if (!format_read(request, source->sample_types, source->default_sample_type, &format, answer)) {
+        return;
+    }
+    if (format.is_text && debug != 0) {
+        answer_error(answer, 400, "format and debug params are incompatible");
+        return;
+    }
+    bool is_text = format.is_text || debug != 0;
     *answer = (struct answer){.status = 200,
                               .body.limit = BODY_BYTES_MOST,
                               .content_type = is_text ? CONTENT_TEXT : CONTENT_BINARY};
@@ -119,8 +130,8 @@ void endpoint_answer_source(const struct source *source, const struct request *r
                  seconds != 0 ? "-delta" : "");
     }
     if (seconds == 0 && source->tidy != NULL && read_loosely(request, "gc") > 0) source->tidy();
-    enum status status = seconds != 0 ? write_delta(source, request, seconds, answer)
-                         : is_text    ? write_text(source, debug, answer)
-                                      : write_snapshot(source, answer);
+    enum status status = seconds != 0 ? write_delta(source, request, seconds, &format, answer)
+                         : debug != 0 ? write_text(source, debug, answer)
+                                      : write_snapshot(source, &format, answer);
     if (status != STATUS_OK) answer_failure(answer, status);
 }

@@ -76,3 +76,14 @@ static void test_index__its_head_is_go_s(void **state) {
     assert_non_null(strstr(page, "<title>/debug/pprof/</title>"));
     assert_non_null(strstr(page, "<thead><tr><td>Count</td><td>Profile</td></tr></thead>"));
 }
+
+// Would catch: something inline, which the page's own policy forbids.
+static void test_index__nothing_is_inline_and_the_viewer_is_inert(void **state) {
+    (void)state;
+    static const char *const forbidden[] = {"<style", " style=", " onclick", "javascript:", "//"};
+    for (size_t i = 0; i < COUNT_OF(forbidden); i++) assert_null(strstr(page, forbidden[i]));
+    assert_non_null(strstr(page, "<script type=\"module\" src=\"page/main.mjs\"></script>"));
+    const char *viewer = strstr(page, "<template id=\"view\">");
+    assert_non_null(viewer);
+    assert_non_null(strstr(viewer, "</template>\n</body>\n</html>\n"));
+}

@@ -148,6 +148,43 @@ static void test_server__a_client_that_leaves_frees_its_window(void **state) {
     }
 }
 
+// Would catch: a page that may load from elsewhere, or stand in another one's frame.
+static void test_server__the_page_is_bound_to_its_own_files(void **state) {
+    (void)state;
+    static const char *const lines[] = {"GET /debug/pprof/ HTTP/1.1",
+                                        "GET /debug/pprof/page/main.mjs HTTP/1.1"};
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        const char *text = ask(lines[i], "Host: a\r\n\r\n");
+        assert_true(begins(text, "HTTP/1.1 200 OK\r\n"));
+        assert_non_null(strstr(text, "\r\nContent-Security-Policy: default-src 'none'; "
+                                     "script-src 'self'; style-src 'self'; connect-src 'self'; "
+                                     "img-src 'self' data:; "));
+        assert_non_null(strstr(text, "; frame-ancestors 'none'\r\n"));
+        assert_non_null(strstr(text, "\r\nReferrer-Policy: no-referrer\r\n"));
+        assert_non_null(strstr(text, "\r\nX-Content-Type-Options: nosniff\r\n"));
+        bool is_file = strstr(text, "\r\nContent-Encoding: gzip\r\n") != NULL;
+        assert_int_equal(is_file, i == 1);
+        assert_int_equal(strstr(text, "\r\nETag: \"") != NULL, i == 1);
+    }
+}
+
+static void test_server__a_file_that_the_browser_has_is_not_sent_again(void **state) {
+    (void)state;
+    const char *text = ask("GET /debug/pprof/page/main.mjs HTTP/1.1", "Host: a\r\n\r\n");
+    const char *tag = strstr(text, "\r\nETag: ");
+    assert_non_null(tag);
+    char rest[128];
+    tag += strlen("\r\nETag: ");
+    snprintf(rest, sizeof rest, "Host: a\r\nIf-None-Match: %.*s\r\n\r\n", (int)strcspn(tag, "\r"),
+             tag);
+    text = ask("GET /debug/pprof/page/main.mjs HTTP/1.1", rest);
+    assert_true(begins(text, "HTTP/1.1 304 Not Modified\r\n"));
+    assert_null(strstr(text, "Content-Encoding"));
+    const char *end = strstr(text, "\r\n\r\n");
+    assert_non_null(end);
+    assert_string_equal(end, "\r\n\r\n");
+}
+
 static void test_server__requests_are_counted(void **state) {
     (void)state;
     uint64_t before = server_request_count();

@@ -170,3 +170,25 @@ static void test_snapshot__a_failure_is_told_and_ends_the_watch(void **state) {
     assert_error("seconds=1", 500, "out of memory\n");
     assert_int_equal(watched, unwatched);
 }
+
+static void test_snapshot__format_is_text_of_now_or_of_a_difference(void **state) {
+    (void)state;
+    ask("format=folded&sample_index=events");
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer.content_type, CONTENT_TEXT);
+    assert_string_equal(answer.file_name, "");
+    assert_true(bytes_equal(buffer_bytes(&answer.body), BYTES_LITERAL("0x10 100\n0x20 5\n")));
+    ask("format=folded&seconds=3600");
+    assert_true(bytes_equal(buffer_bytes(&answer.body), BYTES_LITERAL("0x10 -1\n")));
+    ask("format=top");
+    assert_true(bytes_start_with(buffer_bytes(&answer.body), BYTES_LITERAL("Type: level\n")));
+}
+
+static void test_snapshot__a_wrong_format_is_told_before_any_work(void **state) {
+    (void)state;
+    assert_error("format=x&gc=1&seconds=3600", 400,
+                 "invalid value for \"format\" - must be folded or top\n");
+    assert_error("format=top&debug=1", 400, "format and debug params are incompatible\n");
+    assert_int_equal(tidied, 0);
+    assert_int_equal(watched, 0);
+}
