@@ -23,7 +23,7 @@ bool bytes_equal_ignoring_case(struct bytes a, struct bytes b) {
 void buffer_done(struct buffer *buffer) {
     if (buffer == NULL) return;
     free(buffer->data);
-    *buffer = (struct buffer){.limit = buffer->limit};
+    *buffer = (struct buffer){.limit = buffer->limit, .may_allocate = buffer->may_allocate};
 }
 
 enum status buffer_reserve(struct buffer *buffer, size_t extra, uint8_t **ret_room) {
@@ -35,6 +35,9 @@ enum status buffer_reserve(struct buffer *buffer, size_t extra, uint8_t **ret_ro
                                                                : buffer->capacity * 2;
         if (capacity > limit) capacity = limit;
         if (capacity < wanted) capacity = wanted;
+        if (buffer->may_allocate != NULL && !buffer->may_allocate(capacity)) {
+            return STATUS_NO_MEMORY;
+        }
         uint8_t *data = realloc(buffer->data, capacity);
         if (data == NULL) return STATUS_NO_MEMORY;
         buffer->data = data;

@@ -41,13 +41,15 @@ static inline bool bytes_start_with(struct bytes whole, struct bytes start) {
 // Equal but for the case of ASCII letters.
 bool bytes_equal_ignoring_case(struct bytes a, struct bytes b);
 
-// A growing range that owns its memory. All-zero but for `limit` is a valid empty buffer; growth
-// beyond `limit` bytes is refused with STATUS_TOO_LARGE (0 means no limit of its own).
+// A growing range that owns its memory. All-zero but for what is marked is a valid empty buffer.
 struct buffer {
     uint8_t *data;
     size_t len;
     size_t capacity;
+    // may be set: growth beyond it is refused with STATUS_TOO_LARGE (0: no limit of its own)
     size_t limit;
+    // may be set: asked before so many bytes are allocated; false: STATUS_NO_MEMORY
+    bool (*may_allocate)(size_t bytes);
 };
 
 // Frees the memory; the buffer is then empty and usable again. Accepts NULL.

@@ -9,6 +9,7 @@
 #include "pprof/http/address.h"
 #include "pprof/http/comments.h"
 #include "pprof/http/server.h"
+#include "pprof/profile/reserve.h"
 #include "pprof/profile/source.h"
 #include "pprof/sample/contention.h"
 #include "pprof/sample/cpu.h"
@@ -64,6 +65,7 @@ int pprof_start(const struct pprof_options *options, char ret_message[PPROF_MESS
     if (error != 0) return error;
     status = server_start(&listeners);
     if (status == STATUS_OK) {
+        reserve_start();
         atomic_store(&is_serving, true);
         return 0;
     }
@@ -74,6 +76,7 @@ int pprof_start(const struct pprof_options *options, char ret_message[PPROF_MESS
 void pprof_stop(void) {
     if (!atomic_exchange(&is_serving, false)) return;
     server_stop();  // closes the sockets, too
+    reserve_stop();
 }
 
 void pprof_read_statistics(struct pprof_statistics *ret_statistics) {

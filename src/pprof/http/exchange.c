@@ -35,6 +35,12 @@ void answer_bad_request(struct answer *answer) {
 }
 
 void answer_failure(struct answer *answer, enum status status) {
+    if (status == STATUS_NO_MEMORY) {
+        answer_error(answer, 503,
+                     "out of memory: this takes more than there is below the memory limit, what is "
+                     "kept aside for it included");
+        return;
+    }
     answer_error(answer, 500, status_sentence(status));
 }
 

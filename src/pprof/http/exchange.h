@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "pprof/profile/reserve.h"
 
 struct request {
     const char *method;
@@ -29,6 +30,9 @@ struct answer {
     struct buffer body;
 };
 
+// An empty body that may grow up to the limit while the container has room for it.
+#define ANSWER_BODY ((struct buffer){.limit = BODY_BYTES_MOST, .may_allocate = reserve_make_room})
+
 extern const char CONTENT_TEXT[], CONTENT_HTML[], CONTENT_BINARY[];
 
 // Replaces what the answer holds by an error in the form of Go's package: one line of text.
@@ -37,7 +41,8 @@ void answer_error(struct answer *answer, unsigned status, const char *sentence);
 // 400 as Go's server gives it: the request was not understood, and nothing more is read from there.
 void answer_bad_request(struct answer *answer);
 
-// A failure of ours in the middle of making the body: 500 with the status's sentence.
+// A failure of ours in the middle of making the body: 500 with the status's sentence, or 503 where
+// there was no memory.
 void answer_failure(struct answer *answer, enum status status);
 
 void answer_done(struct answer *answer);

@@ -68,7 +68,7 @@ void endpoint_answer_profile(const struct request *request, struct answer *answe
 
     *answer = (struct answer){.status = 200,
                               .content_type = format.is_text ? CONTENT_TEXT : CONTENT_BINARY,
-                              .body.limit = BODY_BYTES_MOST};
+                              .body = ANSWER_BODY};
     if (!format.is_text) memcpy(answer->file_name, "profile", sizeof "profile");
     status = write_profile(&window, duration_ns, &format, &answer->body);
     store_done(&window.store);

@@ -20,6 +20,7 @@ enum {
     STOP_SECONDS = 2,                    // for all to take their last answer
     ANSWER_SECONDS = 300,                // for a client to take what was made for it
     CONNECTION_MEMORY_BYTES = 64 << 10,  // headers over this are refused
+    CONNECTION_BYTES = 512 << 10,        // with its thread and its socket's buffers
     THREAD_STACK_BYTES = 192 << 10,
     REQUEST_BODY_BYTES_MOST = 8 << 20,  // go tool pprof posts 20 bytes for each address to name
     SMALL_BODY_BYTES = 2048,            // Go sends a longer one in chunks
@@ -39,6 +40,7 @@ struct call {
 static struct MHD_Daemon *daemons[PPROF_ADDRESSES_MOST];
 static atomic_ullong request_count;
 static atomic_uint calls_under_way;
+static atomic_uint connection_count;
 
 static struct patience *patience_of(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(
@@ -55,8 +57,12 @@ static void watch_connection(void *context, struct MHD_Connection *connection, v
     (void)context;
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
         patience_free(*slot);
+        if (atomic_fetch_sub(&connection_count, 1) == 1) reserve_refill();
         return;
     }
+    // Its thread starts after this. Without room it may come about all the same.
+    atomic_fetch_add(&connection_count, 1);
+    reserve_make_room(CONNECTION_BYTES);
     *slot = patience_new(socket_of(connection));
     patience_set(*slot, ARRIVAL_SECONDS);
 }

@@ -123,7 +123,7 @@ void endpoint_answer_source(const struct source *source, const struct request *r
     }
     bool is_text = format.is_text || debug != 0;
     *answer = (struct answer){.status = 200,
-                              .body.limit = BODY_BYTES_MOST,
+                              .body = ANSWER_BODY,
                               .content_type = is_text ? CONTENT_TEXT : CONTENT_BINARY};
     if (!is_text) {
         snprintf(answer->file_name, sizeof answer->file_name, "%s%s", source->name,

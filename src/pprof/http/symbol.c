@@ -34,9 +34,11 @@ static enum status append_names(struct buffer *body, struct bytes words) {
 }
 
 void endpoint_answer_symbol(const struct request *request, struct answer *answer) {
-    *answer = (struct answer){
-        .status = 200, .content_type = CONTENT_TEXT, .body.limit = BODY_BYTES_MOST};
+    *answer = (struct answer){.status = 200, .content_type = CONTENT_TEXT, .body = ANSWER_BODY};
     bool is_post = strcmp(request->method, "POST") == 0;
-    enum status status = append_names(&answer->body, is_post ? request->body : request->query);
+    enum status status = reserve_prepare();
+    if (status == STATUS_OK) {
+        status = append_names(&answer->body, is_post ? request->body : request->query);
+    }
     if (status != STATUS_OK) answer_failure(answer, status);
 }

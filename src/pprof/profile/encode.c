@@ -5,6 +5,7 @@
 #include "pprof/profile/labels.h"
 #include "pprof/profile/numbering.h"
 #include "pprof/profile/protobuf.h"
+#include "pprof/profile/reserve.h"
 #include "pprof/stack/image.h"
 #include "pprof/symbol/symbol.h"
 
@@ -265,7 +266,8 @@ enum status profile_encode(const struct profile *profile, struct buffer *out) {
         .functions.pool.limit_bytes = TABLE_BYTES_MOST,
         .locations.pool.limit_bytes = TABLE_BYTES_MOST,
     };
-    note(&encoder, gzip_init(&encoder.gzip, out));
+    note(&encoder, reserve_prepare());
+    if (encoder.status == STATUS_OK) note(&encoder, gzip_init(&encoder.gzip, out));
     if (encoder.status == STATUS_OK) write_all(&encoder);
     if (encoder.status == STATUS_OK) {
         note(&encoder, gzip_write(&encoder.gzip, buffer_bytes(&encoder.whole.buffer)));

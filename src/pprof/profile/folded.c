@@ -6,6 +6,7 @@
 
 #include "pprof/profile/frames.h"
 #include "pprof/profile/numbering.h"
+#include "pprof/profile/reserve.h"
 
 enum { STACK_TEXT_BYTES_MOST = 1 << 20 };
 
@@ -53,10 +54,12 @@ static enum status merge(const struct profile *profile, size_t value, struct num
 enum status folded_write(const struct profile *profile, size_t value, struct buffer *out) {
     uint32_t count = profile->samples->sample_count;
     if (count == 0) return STATUS_OK;
+    enum status status = reserve_prepare();
+    if (status != STATUS_OK) return status;
     int64_t *values = calloc(count, sizeof *values);
     if (values == NULL) return STATUS_NO_MEMORY;
     struct numbering stacks = {.pool.limit_bytes = out->limit};
-    enum status status = merge(profile, value, &stacks, values);
+    status = merge(profile, value, &stacks, values);
     for (uint32_t i = 0; status == STATUS_OK && i < stacks.count; i++) {
         status = buffer_append(out, numbering_key(&stacks, i));
         if (status == STATUS_OK) status = buffer_append_format(out, " %" PRId64 "\n", values[i]);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pprof/profile/pool.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGNMENT = 16, CHUNK_BYTES = 64 << 10, LARGEST_CHUNK_BYTES = 4 << 20 };
+#include "pprof/profile/reserve.h"
+
+enum { ALIGNMENT = 16, CHUNK_BYTES = 64 << 10, LARGEST_CHUNK_BYTES = 1 << 20 };
 
 struct pool_chunk {
     struct pool_chunk *next;
@@ -17,15 +18,24 @@ static size_t round_up(size_t size, size_t step) {
     return (size + step - 1) & ~(step - 1);
 }
 
+static bool has_room(const struct pool *pool, size_t size) {
+    return pool->is_lasting || reserve_make_room(size);
+}
+
 // Chunks double, so that a large profile costs few mappings and a small one little memory.
 static bool add_chunk(struct pool *pool, size_t wanted) {
     size_t size = pool->size == 0 ? CHUNK_BYTES : pool->size * 2;
     if (size > LARGEST_CHUNK_BYTES) size = LARGEST_CHUNK_BYTES;
     size_t least = round_up(wanted + round_up(sizeof(struct pool_chunk), ALIGNMENT), CHUNK_BYTES);
     if (size < least) size = least;
+    if (!has_room(pool, size)) {
+        size = least;
+        if (!has_room(pool, size)) return false;
+    }
     if (pool->limit_bytes != 0 && pool->total_bytes + size > pool->limit_bytes) return false;
-    struct pool_chunk *chunk = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                                    -1, 0);
+    // A reader's is charged now: there was room for it now.
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | (pool->is_lasting ? 0 : MAP_POPULATE);
+    struct pool_chunk *chunk = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (chunk == MAP_FAILED) return false;
     *chunk = (struct pool_chunk){.next = pool->chunks, .size = size};
     pool->chunks = chunk;
@@ -56,5 +66,5 @@ void pool_done(struct pool *pool) {
         pool->chunks = chunk->next;
         munmap(chunk, chunk->size);
     }
-    *pool = (struct pool){.limit_bytes = pool->limit_bytes};
+    *pool = (struct pool){.limit_bytes = pool->limit_bytes, .is_lasting = pool->is_lasting};
 }

@@ -5,6 +5,7 @@
 // Allocating costs a bump; not safe for several threads at once.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/attributes.h"
@@ -16,10 +17,11 @@ struct pool {
     size_t used, size;          // of the newest chunk
     size_t total_bytes;         // mapped so far
     size_t limit_bytes;         // 0: none of its own
+    bool is_lasting;            // outlives a reader: must not use up what is kept for them
 };
 
-// Zeroed memory for `size` bytes, aligned to 16; NULL at the limit or without memory. Lives until
-// pool_done.
+// Zeroed memory for `size` bytes, aligned to 16; NULL at the limit or without memory, also that of
+// the container (reserve.h). Lives until pool_done.
 void *pool_allocate(struct pool *pool, size_t size);
 
 // The characters and a NUL behind them; NULL as above.

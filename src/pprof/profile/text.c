@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "pprof/profile/labels.h"
+#include "pprof/profile/reserve.h"
 #include "pprof/symbol/symbol.h"
 
 static enum status write_frame(uintptr_t address, struct buffer *out) {
@@ -125,8 +126,10 @@ static enum status write_total(const struct source *source, const struct store *
 }
 
 enum status text_write(const struct source *source, const struct store *store, struct buffer *out) {
-    enum status status = source->write_text_head != NULL ? source->write_text_head(store, out)
-                                                         : write_total(source, store, out);
+    enum status status = reserve_prepare();
+    if (status != STATUS_OK) return status;
+    status = source->write_text_head != NULL ? source->write_text_head(store, out)
+                                             : write_total(source, store, out);
     if (status == STATUS_OK) status = write_sorted(source, store, out);
     if (status == STATUS_OK && source->write_text_tail != NULL) {
         status = source->write_text_tail(out);

@@ -8,6 +8,7 @@
 
 #include "pprof/profile/frames.h"
 #include "pprof/profile/numbering.h"
+#include "pprof/profile/reserve.h"
 
 enum { QUANTITY_BYTES = 32 };
 
@@ -139,11 +140,10 @@ static enum status write_rows(const struct profile *profile, const struct table 
 
 enum status top_write(const struct profile *profile, size_t value, struct buffer *out) {
     struct table table = {.value = value, .names.pool.limit_bytes = out->limit};
-    enum status status = STATUS_OK;
+    enum status status = reserve_prepare();
     for (const struct sample *s = profile->samples->first; s != NULL; s = s->next) {
-        if (s->values[value] == 0) continue;
-        status = add_sample(&table, s);
         if (status != STATUS_OK) break;
+        if (s->values[value] != 0) status = add_sample(&table, s);
     }
     if (table.rows.len != 0) {
         qsort(table.rows.data, table.names.count, sizeof(struct row), largest_first);

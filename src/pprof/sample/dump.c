@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "pprof/libc/plain.h"
+#include "pprof/profile/reserve.h"
 #include "pprof/profile/text.h"
 #include "pprof/sample/stack.h"
 #include "pprof/sample/thread.h"
@@ -257,9 +258,11 @@ static enum status write_moment(const struct dump *dump, const struct moment *mo
 
 // The thread that answers first, as Go has it.
 static enum status write_dump(struct buffer *out) {
+    enum status status = reserve_prepare();
+    if (status != STATUS_OK) return status;
     struct dump dump = {0};
     take_dump(&dump);
-    enum status status = dump.status;
+    status = dump.status;
     for (int is_other = 0; is_other < 2; is_other++) {
         for (struct moment *m = dump.first; m != NULL && status == STATUS_OK; m = m->next) {
             if ((m->thread != thread_self) == is_other) status = write_moment(&dump, m, out);

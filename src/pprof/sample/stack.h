@@ -22,7 +22,9 @@ struct shared_store {
 
 #define SHARED_STORE_INIT(bytes)                                                                   \
     {                                                                                              \
-        .lock = PTHREAD_MUTEX_INITIALIZER, .store = {.pool.limit_bytes = (bytes) }                 \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .store = {                                              \
+            .pool = {.limit_bytes = (bytes), .is_lasting = true}                                   \
+        }                                                                                          \
     }
 
 // Finds or makes the sample; NULL, counted, if there is no room. It lives for ever, and its values

@@ -3,14 +3,18 @@
 
 #include <backtrace.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "pprof/stack/image.h"
 #include "pprof/symbol/vdso.h"
 
+enum { TABLE_BYTES = 4 << 20 };  // measured: 3 MB for 1.6 MB of program, debug data included
+
 static struct backtrace_state *state;
 static pthread_once_t state_once = PTHREAD_ONCE_INIT;
+static atomic_bool has_tables;
 
 struct resolving {
     struct symbol_line *lines;
@@ -69,6 +73,7 @@ static size_t resolve_in_program(uintptr_t address, struct symbol_line *lines) {
     if (state == NULL) return 0;
     struct resolving resolving = {.lines = lines};
     backtrace_pcinfo(state, address, add_line, ignore_error, &resolving);
+    atomic_store_explicit(&has_tables, true, memory_order_relaxed);
     // The outermost function is the one that the symbol table knows.
     size_t last = resolving.count == 0 ? 0 : resolving.count - 1;
     if (resolving.count == 0) lines[0] = (struct symbol_line){.file = ""};
@@ -100,6 +105,10 @@ size_t symbol_resolve(uintptr_t address, struct symbol_line lines[SYMBOL_LINES_M
         if (is_empty(lines[i].file)) lines[i].file = slash != NULL ? slash + 1 : image->path;
     }
     return count;
+}
+
+size_t symbol_first_use_bytes(void) {
+    return atomic_load_explicit(&has_tables, memory_order_relaxed) ? 0 : TABLE_BYTES;
 }
 
 uintptr_t symbol_start(uintptr_t address) {

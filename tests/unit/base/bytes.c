@@ -89,6 +89,26 @@ static void test_bytes__the_limit_is_reached_and_not_passed(void **state) {
     buffer_done(&buffer);
 }
 
+static size_t allocated_bytes;
+static bool may_allocate_thousand(size_t bytes) {
+    allocated_bytes = bytes;
+    return bytes <= 1000;
+}
+
+static void test_bytes__asks_before_it_allocates(void **state) {
+    (void)state;
+    struct buffer buffer = {.may_allocate = may_allocate_thousand};
+    uint8_t *room;
+    assert_int_equal(buffer_reserve(&buffer, 600, &room), STATUS_OK);
+    assert_int_equal(allocated_bytes, 600);
+    buffer.len = 600;
+    assert_int_equal(buffer_append_byte(&buffer, 1), STATUS_NO_MEMORY);
+    assert_int_equal(allocated_bytes, 1200);
+    assert_int_equal(buffer.len, 600);
+    buffer_done(&buffer);
+    assert_ptr_equal(buffer.may_allocate, may_allocate_thousand);
+}
+
 // Would catch: `len + extra` computed before it is compared.
 static void test_bytes__a_huge_request_is_refused_not_wrapped_around(void **state) {
     (void)state;

@@ -3,6 +3,8 @@
 #include "extproc/listen/cpus.c"
 
 #include <ftw.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static char root[64];
@@ -39,9 +41,9 @@ static void put(const char *file, const char *text) {
 }
 
 static size_t quota_of(const char *cgroups) {
-    char text[256];
-    snprintf(text, sizeof(text), "%s", cgroups);
-    return quota_cpus(root, text);
+    size_t quota = 0;
+    cgroup_visit_at(root, cgroups, "cpu", take_smallest, &quota);
+    return quota;
 }
 
 static void test_cpus__rounds_a_version_2_quota_up(void **state) {

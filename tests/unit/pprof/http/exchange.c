@@ -168,9 +168,12 @@ static void test_exchange__an_error_replaces_what_was_there(void **state) {
     assert_true(answer.is_pprof_error);
     assert_int_equal(answer.location.len, 0);
     assert_true(bytes_equal(buffer_bytes(&answer.body), BYTES_LITERAL("Unknown profile\n")));
-    answer_failure(&answer, STATUS_NO_MEMORY);
+    answer_failure(&answer, STATUS_LIBRARY);
     assert_int_equal(answer.status, 500);
-    assert_true(bytes_equal(buffer_bytes(&answer.body), BYTES_LITERAL("out of memory\n")));
+    assert_true(bytes_equal(buffer_bytes(&answer.body), BYTES_LITERAL("a library refused\n")));
+    answer_failure(&answer, STATUS_NO_MEMORY);
+    assert_int_equal(answer.status, 503);
+    assert_true(bytes_start_with(buffer_bytes(&answer.body), BYTES_LITERAL("out of memory: ")));
     answer_bad_request(&answer);
     assert_int_equal(answer.status, 400);
     assert_true(answer.closes);

@@ -4,12 +4,14 @@
 #include <sys/mman.h>
 
 static bool has_no_memory;
-static size_t mapped_bytes, map_count;
+static size_t mapped_bytes, map_count, populated_count;
+static bool (*may_take)(size_t size);
 
 static void *counting_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) {
     if (has_no_memory) return MAP_FAILED;
     mapped_bytes += size;
     map_count++;
+    populated_count += (flags & MAP_POPULATE) != 0;
     return mmap(at, size, protection, flags, fd, offset);
 }
 
@@ -18,9 +20,16 @@ static int counting_munmap(void *at, size_t size) {
     return munmap(at, size);
 }
 
+bool reserve_make_room(size_t size);
+__attribute__((noipa)) static bool asking_make_room(size_t size) {
+    return may_take != NULL ? may_take(size) : reserve_make_room(size);
+}
+
+#define reserve_make_room asking_make_room
 #define mmap counting_mmap
 #define munmap counting_munmap
 #include "pprof/profile/pool.c"
+#undef reserve_make_room
 #undef mmap
 #undef munmap
 
@@ -28,7 +37,7 @@ static int setup(void **state) {
     (void)state;
     has_no_memory = false;
     mapped_bytes = 0;
-    map_count = 0;
+    map_count = populated_count = 0;
     return 0;
 }
 
@@ -55,14 +64,14 @@ static void test_pool__memory_is_zeroed_aligned_and_ones_own(void **state) {
 }
 
 // Would catch: a mapping an allocation, or a small pool that takes megabytes.
-static void test_pool__chunks_double_from_64_kib_to_4_mib(void **state) {
+static void test_pool__chunks_double_from_64_kib_to_1_mib(void **state) {
     (void)state;
     struct pool pool = {0};
     assert_non_null(pool_allocate(&pool, 1));
     assert_int_equal(pool.total_bytes, 64 << 10);
     for (int i = 0; i < 20 << 10; i++) assert_non_null(pool_allocate(&pool, 1008));
-    assert_in_range(map_count, 7, 12);
-    assert_int_equal(pool.size, 4 << 20);
+    assert_in_range(map_count, 22, 26);
+    assert_int_equal(pool.size, 1 << 20);
     assert_int_equal(pool.total_bytes, mapped_bytes);
     pool_done(&pool);
     assert_int_equal(mapped_bytes, 0);
@@ -80,6 +89,33 @@ static void test_pool__a_large_request_gets_a_chunk_that_holds_it(void **state) 
         memory[sizes[i] - 1] = 'z';
     }
     pool_done(&pool);
+    assert_int_equal(mapped_bytes, 0);
+}
+
+// A group without room but for the least chunk: what is asked for is what is charged.
+static size_t room;
+static bool has_only_so_much(size_t size) {
+    return size <= room;
+}
+
+static void test_pool__takes_no_more_than_there_is_room_for(void **state) {
+    (void)state;
+    struct pool pool = {0};
+    may_take = has_only_so_much;
+    room = 64 << 10;
+    for (int i = 0; i < 100; i++) assert_non_null(pool_allocate(&pool, 60 << 10));
+    assert_int_equal(mapped_bytes, 100 * (64 << 10));
+    assert_int_equal(populated_count, map_count);
+    room = 0;
+    assert_null(pool_allocate(&pool, 60 << 10));
+    // What outlives the reader asks nobody, and is charged when it is touched.
+    struct pool lasting = {.is_lasting = true};
+    assert_non_null(pool_allocate(&lasting, 60 << 10));
+    assert_int_equal(populated_count, map_count - 1);
+    may_take = NULL;
+    pool_done(&pool);
+    pool_done(&lasting);
+    assert_true(lasting.is_lasting);
     assert_int_equal(mapped_bytes, 0);
 }
 

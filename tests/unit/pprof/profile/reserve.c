@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// A made-up control group: what its files say does not change by itself.
+#include "pprof/profile/reserve.c"
+
+#include <unistd.h>
+
+enum { MIB = 1 << 20 };
+
+static void put(const char *file, int64_t number) {
+    char path[PATH_MAX + 64];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    fprintf(out, "%lld\n", (long long)number);
+    fclose(out);
+}
+
+// As reserve_start would find it, with so much used.
+static void limit_to(int64_t limit, int64_t usage) {
+    put("memory.max", limit);
+    put("memory.current", usage);
+    names = &versions[0];
+    reserve_refill();
+}
+
+static int setup(void **state) {
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/extproc-test-XXXXXX", P_tmpdir);
+    return mkdtemp(folder) != NULL ? 0 : -1;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    static const char *const files[] = {"memory.max", "memory.current", "memory.limit_in_bytes"};
+    reserve_stop();
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        char path[PATH_MAX + 64];
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        unlink(path);
+    }
+    return rmdir(folder);
+}
+
+static void test_reserve__is_an_eighth_of_the_limit_up_to_a_bound(void **state) {
+    (void)state;
+    limit_to(32 * MIB, 4 * MIB);
+    assert_int_equal(kept_bytes, 4 * MIB);
+    limit_to(64 * MIB, 4 * MIB);
+    assert_int_equal(kept_bytes, 8 * MIB);
+    limit_to(1024 * (int64_t)MIB, 4 * MIB);
+    assert_int_equal(kept_bytes, RESERVE_BYTES_MOST);
+    // Never less again while there is room.
+    limit_to(64 * MIB, 4 * MIB);
+    assert_int_equal(kept_bytes, RESERVE_BYTES_MOST);
+}
+
+static void test_reserve__is_in_memory(void **state) {
+    (void)state;
+    limit_to(64 * MIB, 4 * MIB);
+    unsigned char present[8 * MIB / 4096];
+    assert_int_equal(mincore(kept, kept_bytes, present), 0);
+    for (size_t i = 0; i < COUNT_OF(present); i++) assert_int_equal(present[i] & 1, 1);
+}
+
+static void test_reserve__stays_while_there_is_room(void **state) {
+    (void)state;
+    limit_to(64 * MIB, 4 * MIB);
+    assert_true(reserve_make_room(59 * MIB));
+    assert_int_equal(kept_bytes, 8 * MIB);
+}
+
+static void test_reserve__is_given_up_for_who_needs_room(void **state) {
+    (void)state;
+    limit_to(64 * MIB, 4 * MIB);
+    assert_false(reserve_make_room(60 * MIB));  // the margin is missing
+    assert_int_equal(kept_bytes, 0);
+    assert_int_equal(reserve_prepare(), STATUS_OK);
+    put("memory.current", 64 * MIB - WRITING_BYTES);
+    assert_int_equal(reserve_prepare(), STATUS_NO_MEMORY);
+}
+
+static void test_reserve__takes_half_of_what_is_left(void **state) {
+    (void)state;
+    limit_to(64 * MIB, 60 * MIB);
+    assert_int_equal(kept_bytes, 2 * MIB);
+    put("memory.current", 64 * MIB - LEAST_BYTES);
+    assert_false(reserve_make_room(LEAST_BYTES));
+    reserve_refill();
+    assert_int_equal(kept_bytes, 0);
+    put("memory.current", 10 * MIB);
+    reserve_refill();
+    assert_int_equal(kept_bytes, 8 * MIB);
+}
+
+static void test_reserve__a_group_without_a_limit_is_passed_over(void **state) {
+    (void)state;
+    char group[PATH_MAX];
+    memcpy(group, folder, sizeof group);
+    put("memory.limit_in_bytes", INT64_C(9223372036854771712));  // version 1's word for it
+    assert_true(take_limited(group, NULL));
+    put("memory.limit_in_bytes", 64 * MIB);
+    assert_false(take_limited(group, NULL));
+    assert_ptr_equal(names, &versions[1]);
+}
+
+static void test_reserve__without_a_limit_there_is_always_room(void **state) {
+    (void)state;
+    assert_null(names);
+    reserve_refill();
+    assert_int_equal(kept_bytes, 0);
+    assert_true(reserve_make_room(SIZE_MAX / 2));
+    assert_int_equal(reserve_prepare(), STATUS_OK);
+}
