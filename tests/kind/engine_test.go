@@ -33,14 +33,16 @@ func (e engine) load(file, name string) {
 	show("%s load: %s, %s bytes", e.program, name, e.do("image inspect --format {{.Size}} "+name))
 }
 
-// The image in a container engine by itself, with all that hardens a container.
+// The image in a container engine by itself, with all that hardens a container, and without IPv6, as
+// Docker's own network has it.
 func TestEngineRunsTheImageWithoutACluster(t *testing.T) {
 	timed(t)
 	e := engine{namespace{t: t}, os.Getenv("KIND_EXPERIMENTAL_PROVIDER")}
 	e.load("extproc.tar", image)
 	e.load("extproc-debug.tar", twin)
 
-	id := e.do("run -d" + hardened + "-e PPROF_ADDRESS=0.0.0.0:6060 -p 127.0.0.1::6060 " + image)
+	id := e.do("run -d" + hardened + "--sysctl net.ipv6.conf.all.disable_ipv6=1 " +
+		"-e PPROF_ADDRESS=0.0.0.0:6060 -p 127.0.0.1::6060 " + image)
 	t.Cleanup(func() { e.do("rm -f " + id) })
 	address, _, _ := strings.Cut(e.do("port "+id+" 6060/tcp"), "\n")
 	eventually(t, func() string {

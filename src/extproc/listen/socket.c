@@ -41,12 +41,14 @@ static void write_name(const struct sockaddr_storage *address, char name[LISTEN_
     snprintf(name, LISTEN_NAME_BYTES, "%s:%u", host, ntohs(v4->sin_port));
 }
 
-// One can't connect to "every address": its loopback address stands in.
-static void aim_at_loopback(struct sockaddr_storage *peer) {
+// One can't connect to "every address": its loopback address stands in. IPv4's, where both families
+// lead there: a machine may have IPv6 sockets and no ::1 (net.ipv6.conf.all.disable_ipv6).
+static void aim_at_loopback(struct sockaddr_storage *peer, bool is_any) {
+    static const struct in6_addr v4_mapped = {.s6_addr = {[10] = 0xff, 0xff, 127, 0, 0, 1}};
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)peer;
     struct sockaddr_in *v4 = (struct sockaddr_in *)peer;
     if (peer->ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr)) {
-        v6->sin6_addr = in6addr_loopback;
+        v6->sin6_addr = is_any ? v4_mapped : in6addr_loopback;
     }
     if (peer->ss_family == AF_INET && v4->sin_addr.s_addr == htonl(INADDR_ANY)) {
         v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -127,7 +129,7 @@ enum status listen_socket_open(const struct listen_address *address,
     new.peer_len = sizeof(new.peer);
     getsockname(new.fd, (struct sockaddr *)&new.peer, &new.peer_len);
     write_name(&new.peer, new.name);
-    aim_at_loopback(&new.peer);
+    aim_at_loopback(&new.peer, address->is_any);
     struct stat made;
     if (!new.is_tcp && lstat(unix_path(&new.peer), &made) == 0) {
         new.device = made.st_dev;
