@@ -22,6 +22,7 @@ import (
 
 // schema is a node of values.schema.json.
 type schema struct {
+	Draft                string `json:"$schema"`
 	Ref                  string `json:"$ref"`
 	Type                 any
 	Description          string
@@ -38,6 +39,10 @@ func readSchema(t *testing.T) *schema {
 	var root schema
 	if err := json.Unmarshal([]byte(read(t, "../../values.schema.json")), &root); err != nil {
 		t.Fatal(err)
+	}
+	// The newest draft that Helm 3 and editors know.
+	if root.Draft != "http://json-schema.org/draft-07/schema#" {
+		t.Errorf("the schema is of %s", root.Draft)
 	}
 	return &root
 }
