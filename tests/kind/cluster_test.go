@@ -71,7 +71,7 @@ func connect() (err error) {
 	if err != nil {
 		return fmt.Errorf("KUBECONFIG: %w", err)
 	}
-	config.QPS, config.Burst = 100, 200
+	config.QPS, config.Burst, config.WarningHandler = 100, 200, rest.NoWarnings{}
 	client, err = kubernetes.NewForConfig(config)
 	return err
 }

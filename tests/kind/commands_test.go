@@ -215,12 +215,13 @@ func (r release) pods() []core.Pod {
 }
 
 // inside runs a shell script in the network of one of the release's pods: an ephemeral container of
-// the debug twin, with the restricted profile.
+// the debug twin, with the restricted profile. It waits for a line of input: what ends before kubectl
+// is attached is not heard.
 func (r release) inside(script string) string {
 	r.t.Helper()
 	return r.must(fmt.Sprintf(
-		"kubectl debug %s --image=%s --target=extproc --profile=restricted -i -- sh -c '%s'",
-		r.pods()[0].Name, twin, script), "")
+		"kubectl debug %s --image=%s --target=extproc --profile=restricted -i -- sh -c 'read start; %s'",
+		r.pods()[0].Name, twin, script), "start\n")
 }
 
 func (n namespace) file(name, content string) string {
