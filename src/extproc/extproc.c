@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "extproc/admin/admin.h"
 #include "extproc/admin/check.h"
-#include "extproc/grpc/budget.h"
+#include "extproc/budget.h"
 #include "extproc/listen/cpus.h"
 #include "extproc/listen/service.h"
 #include "extproc/listen/worker.h"
@@ -26,14 +26,15 @@ _Static_assert((int)EXTPROC_WORKERS_MOST == (int)WORKERS_MOST, "what is promised
 
 struct extproc {
     struct process_options process;
-    struct budget budget;
+    struct budget budget;          // bytes of messages that are not whole yet
+    struct budget streams_budget;  // streams in flight
     void (*write_metrics)(struct buffer *text, void *context);
     void *write_metrics_context;
     struct listen_socket sockets[LISTEN_ADDRESSES_MOST];  // copies: closed by the service
     size_t socket_count;
-    char admin_name[LISTEN_NAME_BYTES];
+    char admin_names[LISTEN_ADDRESSES_MOST][LISTEN_NAME_BYTES];
     struct service *service;
-    struct admin *admin;
+    struct admin *admins[LISTEN_ADDRESSES_MOST];  // the first so many
 };
 
 static bool is_healthy(void *context, char reason[ADMIN_REASON_BYTES]) {
@@ -93,17 +94,10 @@ static enum status open_sockets(const char *setting, const char *list,
     size_t count;
     char reason[LISTEN_MESSAGE_BYTES];
     enum status status = listen_address_parse_list(list, addresses, &count, reason);
-    if (status != STATUS_OK) return refuse(status, setting, reason, ret_message);
-    for (size_t i = 0; i < count; i++) {
-        status = listen_socket_open(&addresses[i], &sockets[i], reason);
-        if (status == STATUS_OK) continue;
-        while (i > 0) {
-            listen_socket_close(&sockets[--i]);
-        }
-        return refuse(status, setting, reason, ret_message);
+    if (status == STATUS_OK) {
+        status = listen_sockets_open(addresses, count, sockets, ret_count, reason);
     }
-    *ret_count = count;
-    return STATUS_OK;
+    return status == STATUS_OK ? STATUS_OK : refuse(status, setting, reason, ret_message);
 }
 
 static enum status start_service(struct extproc *extproc, const struct extproc_options *options,
@@ -119,6 +113,7 @@ static enum status start_service(struct extproc *extproc, const struct extproc_o
         .drain_deadline_ns = options->drain_deadline_ns,
         .process = &extproc->process,
         .budget = &extproc->budget,
+        .streams_budget = &extproc->streams_budget,
     };
     if (service.worker_count > WORKERS_MOST) service.worker_count = WORKERS_MOST;  // of CPUs
     status = service_start(&service, extproc->sockets, extproc->socket_count, &extproc->service);
@@ -126,26 +121,24 @@ static enum status start_service(struct extproc *extproc, const struct extproc_o
     return refuse(status, "the workers do not start", status_sentence(status), ret_message);
 }
 
-static enum status start_admin(struct extproc *extproc, const char *address,
+static enum status start_admin(struct extproc *extproc, const char *addresses,
                                char ret_message[EXTPROC_MESSAGE_BYTES]) {
-    if (address[0] == '\0') return STATUS_OK;
+    if (addresses[0] == '\0') return STATUS_OK;
     struct listen_socket sockets[LISTEN_ADDRESSES_MOST];
     size_t count;
-    enum status status = open_sockets("--admin-address", address, sockets, &count, ret_message);
+    enum status status = open_sockets("--admin-address", addresses, sockets, &count, ret_message);
     if (status != STATUS_OK) return status;
-    for (size_t i = 1; i < count; i++) {
-        listen_socket_close(&sockets[i]);
-    }
-    if (count != 1) {
-        listen_socket_close(&sockets[0]);
-        return refuse(STATUS_MALFORMED, "--admin-address", "there can be only one", ret_message);
-    }
-    memcpy(extproc->admin_name, sockets[0].name, sizeof(extproc->admin_name));
     struct admin_handlers handlers = {
         .is_healthy = is_healthy, .write_metrics = write_metrics, .context = extproc};
-    status = admin_start(&sockets[0], &handlers, &extproc->admin);
-    if (status == STATUS_OK) return STATUS_OK;
-    return refuse(status, "the admin server does not start", status_sentence(status), ret_message);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(extproc->admin_names[i], sockets[i].name, sizeof(extproc->admin_names[i]));
+        status = admin_start(&sockets[i], &handlers, &extproc->admins[i]);
+        if (status == STATUS_OK) continue;
+        listen_sockets_close(sockets + i + 1, count - i - 1);
+        return refuse(status, "the admin server does not start", status_sentence(status),
+                      ret_message);
+    }
+    return STATUS_OK;
 }
 
 enum status extproc_start(const struct extproc_options *options, struct extproc **ret_extproc,
@@ -157,7 +150,8 @@ enum status extproc_start(const struct extproc_options *options, struct extproc 
         .sse_line_limit_bytes = PROCESS_SSE_LINE_LIMIT_BYTES,
         .observer = options->observer,
     };
-    extproc->budget.most_bytes = (size_t)options->total_body_limit_bytes;
+    extproc->budget.most = (size_t)options->total_body_limit_bytes;
+    extproc->streams_budget.most = (size_t)options->total_streams_most;
     extproc->write_metrics = options->write_metrics;
     extproc->write_metrics_context = options->write_metrics_context;
     enum status status = start_service(extproc, options, ret_message);
@@ -170,9 +164,9 @@ enum status extproc_start(const struct extproc_options *options, struct extproc 
         log_info("listening", log_text("service", "grpc"),
                  log_text("address", extproc_address(extproc, i)));
     }
-    if (extproc->admin != NULL) {
+    for (size_t i = 0; extproc_admin_address(extproc, i) != NULL; i++) {
         log_info("listening", log_text("service", "admin"),
-                 log_text("address", extproc->admin_name));
+                 log_text("address", extproc_admin_address(extproc, i)));
     }
     *ret_extproc = extproc;
     return STATUS_OK;
@@ -182,8 +176,9 @@ const char *extproc_address(const struct extproc *extproc, size_t index) {
     return index < extproc->socket_count ? extproc->sockets[index].name : NULL;
 }
 
-const char *extproc_admin_address(const struct extproc *extproc) {
-    return extproc->admin != NULL ? extproc->admin_name : NULL;
+const char *extproc_admin_address(const struct extproc *extproc, size_t index) {
+    bool is_there = index < LISTEN_ADDRESSES_MOST && extproc->admins[index] != NULL;
+    return is_there ? extproc->admin_names[index] : NULL;
 }
 
 struct visiting {
@@ -223,7 +218,9 @@ int extproc_finished_fd(const struct extproc *extproc) {
 
 void extproc_free(struct extproc *extproc) {
     if (extproc == NULL) return;
-    admin_free(extproc->admin);  // it asks the service
+    for (size_t i = 0; i < LISTEN_ADDRESSES_MOST; i++) {
+        admin_free(extproc->admins[i]);  // it asks the service
+    }
     service_free(extproc->service);
     free(extproc);
 }

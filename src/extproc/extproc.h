@@ -32,10 +32,10 @@ struct extproc_stream {
 
 struct extproc_options {
     // Comma-separated: `:1063` (every address, IPv6 and IPv4), `127.0.0.1:0`, `[::1]:1063`,
-    // `unix:///path`, `unix:///path?mode=0666` (default 0660). Hosts are numeric. Port 0: the
-    // kernel chooses.
+    // `localhost:1063` (127.0.0.1 and ::1), `unix:///path`, `unix:///path?mode=0666` (default
+    // 0660). No name but localhost is looked up. Port 0: the kernel chooses.
     const char *listen;
-    // One address of the same form for /health and /metrics; empty: no admin server.
+    // The same for /health and /metrics; empty: no admin server.
     const char *admin_address;
     // Loops that serve connections; 0: as many as the CPUs that affinity and cgroup quota allow,
     // rounded up.
@@ -50,6 +50,9 @@ struct extproc_options {
     int64_t connections_most;
     // SETTINGS_MAX_CONCURRENT_STREAMS, per connection. Below 1024 Envoy turns bursts into errors.
     int64_t streams_most;
+    // Calls of Process on all connections at once; past it the newest request gets a 503. 0: no
+    // limit.
+    int64_t total_streams_most;
     // From extproc_drain on, new requests are still taken for `drain_delay_ns`; after it, streams
     // in flight have `drain_deadline_ns` to finish.
     int64_t drain_delay_ns;
@@ -70,6 +73,7 @@ struct extproc_options {
                               .total_body_limit_bytes = 1 << 30,                                   \
                               .connections_most = 4096,                                            \
                               .streams_most = 4096,                                                \
+                              .total_streams_most = 16384,                                         \
                               .drain_delay_ns = 5000000000,                                        \
                               .drain_deadline_ns = 30000000000})
 
@@ -89,8 +93,8 @@ MUST_USE enum status extproc_start(const struct extproc_options *options,
 // thread.
 const char *extproc_address(const struct extproc *extproc, size_t index);
 
-// The bound admin address; NULL if there is none. Context: any thread.
-const char *extproc_admin_address(const struct extproc *extproc);
+// The same for the admin addresses.
+const char *extproc_admin_address(const struct extproc *extproc, size_t index);
 
 // Calls `visit` for each stream in flight. It must be quick: the worker waits for it if one of its
 // streams comes or goes. Context: any thread.

@@ -30,6 +30,8 @@
         "counter", "")                                                                             \
     ROW(METRIC_REQUESTS_NOT_BUFFERED, "extproc_requests_total", "outcome=\"body_not_buffered\"",   \
         "counter", "")                                                                             \
+    ROW(METRIC_REQUESTS_OVERLOADED, "extproc_requests_total", "outcome=\"overloaded\"", "counter", \
+        "")                                                                                        \
     ROW(METRIC_REQUESTS_FAILED, "extproc_requests_total", "outcome=\"failed\"", "counter", "")     \
     ROW(METRIC_RESPONSES_USAGE, "extproc_responses_total", "outcome=\"usage_read\"", "counter",    \
         "HTTP responses by what was found in them.")                                               \
@@ -69,6 +71,10 @@
         "counter", "")                                                                             \
     ROW(METRIC_REFUSED_MEMORY, "extproc_streams_refused_total", "reason=\"memory_limit\"",         \
         "counter", "")                                                                             \
+    ROW(METRIC_REFUSED_STREAMS, "extproc_streams_refused_total", "reason=\"streams_limit\"",       \
+        "counter", "")                                                                             \
+    ROW(METRIC_MESSAGES, "extproc_messages_total", "", "counter",                                  \
+        "gRPC messages that were received whole, health checks included.")                         \
     ROW(METRIC_PARTIAL_MESSAGE_BYTES, "extproc_partial_message_bytes", "", "gauge",                \
         "Memory held by messages that have not arrived whole.")                                    \
     ROW(METRIC_CONNECTIONS, "extproc_connections", "", "gauge", "Connections that are open.")      \

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 // Appends each message and its length to `found`; the status that ended it.
 static enum status split(struct bytes input, size_t piece_bytes, struct buffer *found) {
-    struct budget budget = {.most_bytes = 2 * MESSAGE_MOST};
+    struct budget budget = {.most = 2 * MESSAGE_MOST};
     struct envelope_reader reader = {.message_most_bytes = MESSAGE_MOST, .budget = &budget};
     enum status status = STATUS_TRUNCATED;
     while (input.len != 0 && status == STATUS_TRUNCATED) {
@@ -26,7 +26,7 @@ static enum status split(struct bytes input, size_t piece_bytes, struct buffer *
         if (status == STATUS_TRUNCATED && piece.len != 0) abort();
     }
     envelope_done(&reader);
-    if (budget.used_bytes != 0) abort();
+    if (budget.used != 0) abort();
     return status;
 }
 

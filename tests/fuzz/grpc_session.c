@@ -43,18 +43,23 @@ static void feed(struct http2_session *session, uint8_t how, size_t piece_bytes,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 2) return 0;
     struct metrics metrics = {0};
-    struct budget budget = {.most_bytes = 1 << 20};
-    atomic_bool is_draining = false;
-    const struct grpc_server server = {
-        .process = &process, .metrics = &metrics, .budget = &budget, .is_draining = &is_draining};
+    struct budget budget = {.most = 1 << 20};
+    struct budget streams_budget = {.most = 4};
+    atomic_int phase = GRPC_SERVING;
+    struct grpc_server server = {.process = &process,
+                                 .metrics = &metrics,
+                                 .budget = &budget,
+                                 .streams_budget = &streams_budget,
+                                 .phase = &phase};
     const struct http2_options options = {.streams_most = 16};
     struct http2_session *session;
-    if (http2_session_new(&options, &grpc_call_handler, (void *)&server, NS_PER_SECOND, &session) !=
+    if (http2_session_new(&options, &grpc_call_handler, &server, NS_PER_SECOND, &session) !=
         STATUS_OK) {
         abort();
     }
     feed(session, data[0], (size_t)data[1] + 1, bytes_of(data + 2, size - 2));
     http2_session_free(session);
-    if (budget.used_bytes != 0 || metrics_read(&metrics, METRIC_STREAMS) != 0) abort();
+    if (budget.used != 0 || streams_budget.used != 0 || metrics_read(&metrics, METRIC_STREAMS) != 0)
+        abort();
     return 0;
 }

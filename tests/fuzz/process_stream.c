@@ -55,9 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         memcpy(copy, data, length);
         struct bytes message = is_too_long ? BYTES_EMPTY : bytes_of(copy, length);
         answer.len = 0;
-        struct process_verdict verdict = is_too_long
-                                             ? process_stream_refuse(stream, &answer)
-                                             : process_stream_receive(stream, message, &answer);
+        struct process_verdict verdict =
+            is_too_long
+                ? process_stream_refuse(
+                      stream, size % 2 == 0 ? PROCESS_TOO_LARGE : PROCESS_OVERLOADED, &answer)
+                : process_stream_receive(stream, message, &answer);
         require(verdict.has_answer == (answer.len != 0));
         require(verdict.grpc_message != NULL);
         require(!is_over || (verdict.ends_stream && !verdict.has_answer));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/grpc/call.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,12 +9,15 @@
 
 struct call {
     struct http2_stream *stream;
-    const struct grpc_server *server;
+    struct grpc_server *server;
     const struct grpc_method *method;
     void *state;  // the method's
     struct envelope_reader reader;
-    bool has_responded;  // the response's headers are on their way
-    bool is_over;        // the status is on its way: nothing more is read
+    struct call *next, **previous_next;  // in server->watching, if the method has `wake`
+    bool has_message;                    // one was received
+    bool has_responded;                  // the response's headers are on their way
+    bool is_over;                        // the status is on its way: nothing more is read
+    const char *plain_status;            // of HTTP: it is no call at all
     char status_text[12];
     struct http2_field trailers[2];
 };
@@ -57,42 +61,26 @@ static bool is_grpc(struct bytes type) {
     return rest.len == 0 || rest.data[0] == ';' || rest.data[0] == ' ';
 }
 
-static void begin_call(struct call *call, const struct http2_request *request) {
-    bool is_post = bytes_equal(request->method, BYTES_LITERAL("POST"));
-    if (!is_post || !is_grpc(request->content_type)) {
-        metrics_add(call->server->metrics, METRIC_REFUSED_CONTENT_TYPE, 1);
-        call->is_over = true;
-        http2_stream_respond(call->stream, is_post ? "415" : "405", NULL, 0, true);
-        return;
+// What there is to say to a method.
+struct event {
+    enum { OPENED_IN_VAIN, MESSAGE, REFUSAL, WAKE } kind;
+    struct bytes message;
+    enum grpc_refusal why;
+};
+
+static struct grpc_verdict ask(struct call *call, const struct event *event,
+                               struct buffer *answer) {
+    switch (event->kind) {
+    case OPENED_IN_VAIN: return call->method->turn_away(call->server, answer);
+    case MESSAGE: return call->method->receive(call->state, event->message, answer);
+    case REFUSAL: return call->method->refuse(call->state, event->why, answer);
+    case WAKE: break;
     }
-    call->method = grpc_method_find(request->path);
-    if (call->method == NULL) {
-        refuse_call(call, METRIC_REFUSED_METHOD, GRPC_UNIMPLEMENTED, "unknown method");
-        return;
-    }
-    call->reader.message_most_bytes = call->method->message_most_bytes(call->server);
-    call->state = call->method->open(call->server);
-    if (call->state == NULL) {
-        refuse_call(call, METRIC_REFUSED_MEMORY, GRPC_RESOURCE_EXHAUSTED, "no memory");
-    }
+    return call->method->wake(call->state, answer);
 }
 
-static void *open_call(void *context, struct http2_stream *stream,
-                       const struct http2_request *request) {
-    const struct grpc_server *server = context;
-    struct call *call = calloc(1, sizeof(*call));
-    if (call == NULL) return NULL;
-    call->stream = stream;
-    call->server = server;
-    call->reader.budget = server->budget;
-    metrics_add(server->metrics, METRIC_STREAMS, 1);
-    metrics_add(server->metrics, METRIC_STREAMS_OPENED, 1);
-    begin_call(call, request);
-    return call;
-}
-
-// One message or one refusal: the answer goes into the stream's output behind a prefix.
-static void handle(struct call *call, const struct bytes *message) {
+// The method's answer goes into the stream's output behind a prefix.
+static void handle(struct call *call, const struct event *event) {
     struct buffer *output = http2_stream_output(call->stream);
     size_t start = output->len;
     const uint8_t no_prefix[ENVELOPE_PREFIX_BYTES] = {0};
@@ -100,9 +88,7 @@ static void handle(struct call *call, const struct bytes *message) {
         refuse_call(call, METRIC_REFUSED_MEMORY, GRPC_RESOURCE_EXHAUSTED, "no memory");
         return;
     }
-    struct grpc_verdict verdict = message != NULL
-                                      ? call->method->receive(call->state, *message, output)
-                                      : call->method->refuse(call->state, output);
+    struct grpc_verdict verdict = ask(call, event, output);
     if (verdict.has_answer) {
         size_t len = output->len - start - ENVELOPE_PREFIX_BYTES;
         envelope_write_prefix(output->data + start, (uint32_t)len);
@@ -115,32 +101,102 @@ static void handle(struct call *call, const struct bytes *message) {
         output->len = start;
     }
     if (!verdict.ends_call) return;
-    if (message != NULL && verdict.status != GRPC_OK) {
+    if (event->kind == MESSAGE && verdict.status != GRPC_OK) {
         metrics_add(call->server->metrics, METRIC_REFUSED_MESSAGE, 1);
     }
     end_call(call, verdict.status, verdict.text);
 }
 
-static void refuse_input(struct call *call, enum status status) {
-    if (status == STATUS_TOO_LARGE) {
-        metrics_add(call->server->metrics, METRIC_REFUSED_TOO_LARGE, 1);
-        handle(call, NULL);
-        if (!call->is_over) {
-            end_call(call, GRPC_RESOURCE_EXHAUSTED, "the message is too large");
-        }
+static void watch(struct call *call) {
+    call->next = call->server->watching;
+    call->previous_next = &call->server->watching;
+    if (call->next != NULL) call->next->previous_next = &call->next;
+    call->server->watching = call;
+}
+
+static void unwatch(struct call *call) {
+    if (call->previous_next == NULL) return;
+    *call->previous_next = call->next;
+    if (call->next != NULL) call->next->previous_next = call->previous_next;
+}
+
+void grpc_calls_wake(struct grpc_server *server) {
+    // Whatever handle does, it unlinks none: that comes with the stream's close.
+    for (struct call *call = server->watching; call != NULL; call = call->next) {
+        if (!call->is_over) handle(call, &(const struct event){.kind = WAKE});
+    }
+}
+
+// Whoever came with a browser or curl is told where he is.
+static void answer_plainly(struct call *call) {
+    static const struct http2_field plain = {BYTES_LITERAL("content-type"),
+                                             BYTES_LITERAL("text/plain; charset=utf-8")};
+    struct buffer *output = http2_stream_output(call->stream);
+    bool has_text = buffer_append_text(output, "This port speaks gRPC.\n") == STATUS_OK;
+    http2_stream_respond(call->stream, call->plain_status, &plain, 1, !has_text);
+    if (has_text) http2_stream_finish(call->stream, NULL, 0);
+}
+
+static void begin_call(struct call *call, const struct http2_request *request) {
+    bool is_post = bytes_equal(request->method, BYTES_LITERAL("POST"));
+    if (!is_post || !is_grpc(request->content_type)) {
+        metrics_add(call->server->metrics, METRIC_REFUSED_CONTENT_TYPE, 1);
+        call->plain_status = is_post ? "415" : "405";
+        call->is_over = true;
         return;
     }
-    if (status == STATUS_UNSUPPORTED) {
+    call->method = grpc_method_find(request->path);
+    if (call->method == NULL) {
+        refuse_call(call, METRIC_REFUSED_METHOD, GRPC_UNIMPLEMENTED, "unknown method");
+        return;
+    }
+    call->reader.message_most_bytes = call->method->message_most_bytes(call->server);
+    enum status status = call->method->open(call->server, &call->state);
+    if (status == STATUS_BUSY) {
+        metrics_add(call->server->metrics, METRIC_REFUSED_STREAMS, 1);
+        handle(call, &(const struct event){.kind = OPENED_IN_VAIN});
+    } else if (status != STATUS_OK) {
+        refuse_call(call, METRIC_REFUSED_MEMORY, GRPC_RESOURCE_EXHAUSTED, "no memory");
+    } else if (call->method->wake != NULL) {
+        watch(call);
+    }
+}
+
+static void *open_call(void *context, struct http2_stream *stream,
+                       const struct http2_request *request) {
+    struct grpc_server *server = context;
+    struct call *call = calloc(1, sizeof(*call));
+    if (call == NULL) return NULL;
+    call->stream = stream;
+    call->server = server;
+    call->reader.budget = server->budget;
+    metrics_add(server->metrics, METRIC_STREAMS, 1);
+    metrics_add(server->metrics, METRIC_STREAMS_OPENED, 1);
+    begin_call(call, request);
+    return call;
+}
+
+static void refuse_message(struct call *call, enum metric metric, enum grpc_refusal why) {
+    metrics_add(call->server->metrics, metric, 1);
+    handle(call, &(const struct event){.kind = REFUSAL, .why = why});
+    assert(call->is_over);
+}
+
+static void refuse_input(struct call *call, enum status status) {
+    switch (status) {
+    case STATUS_TOO_LARGE:
+        refuse_message(call, METRIC_REFUSED_TOO_LARGE, GRPC_REFUSAL_TOO_LARGE);
+        return;
+    case STATUS_NO_MEMORY:
+        refuse_message(call, METRIC_REFUSED_MEMORY, GRPC_REFUSAL_OVERLOADED);
+        return;
+    case STATUS_UNSUPPORTED:
         refuse_call(call, METRIC_REFUSED_COMPRESSED, GRPC_UNIMPLEMENTED,
                     "compressed messages are not supported");
         return;
+    default:
+        refuse_call(call, METRIC_REFUSED_MESSAGE, GRPC_INTERNAL, "a message has unknown flags");
     }
-    if (status == STATUS_NO_MEMORY) {
-        refuse_call(call, METRIC_REFUSED_MEMORY, GRPC_RESOURCE_EXHAUSTED,
-                    "too many messages are under way");
-        return;
-    }
-    refuse_call(call, METRIC_REFUSED_MESSAGE, GRPC_INTERNAL, "a message has unknown flags");
 }
 
 static void take_data(void *state, struct bytes piece) {
@@ -153,26 +209,31 @@ static void take_data(void *state, struct bytes piece) {
             refuse_input(call, status);
             return;
         }
-        handle(call, &message);
+        call->has_message = true;
+        metrics_add(call->server->metrics, METRIC_MESSAGES, 1);
+        handle(call, &(const struct event){.kind = MESSAGE, .message = message});
     }
 }
 
 static void end_input(void *state) {
     struct call *call = state;
+    // Not before: what breaks HTTP/2 in the rest of the request is still found.
+    if (call->plain_status != NULL) answer_plainly(call);
     if (call->is_over) return;
     if (!envelope_is_between(&call->reader)) {
         refuse_call(call, METRIC_REFUSED_MESSAGE, GRPC_INTERNAL, "the last message is cut");
         return;
     }
-    if (call->method->is_unary) {
+    if (call->method->takes_one && !call->has_message) {
         refuse_call(call, METRIC_REFUSED_MESSAGE, GRPC_INVALID_ARGUMENT, "there is no message");
         return;
     }
-    end_call(call, GRPC_OK, "");
+    if (call->method->wake == NULL) end_call(call, GRPC_OK, "");
 }
 
 static void close_call(void *state) {
     struct call *call = state;
+    unwatch(call);
     if (call->state != NULL) call->method->close(call->state);
     envelope_done(&call->reader);
     metrics_subtract(call->server->metrics, METRIC_STREAMS, 1);

@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
-#include "extproc/grpc/budget.h"
+#include "extproc/budget.h"
 
 enum { ENVELOPE_PREFIX_BYTES = 5 };
 

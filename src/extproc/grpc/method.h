@@ -7,19 +7,31 @@
 #include <stddef.h>
 
 #include "base/bytes.h"
-#include "extproc/grpc/budget.h"
+#include "base/status.h"
+#include "extproc/budget.h"
 #include "extproc/grpc/status.h"
 #include "extproc/metrics.h"
 #include "extproc/process/process.h"
 #include "extproc/streams.h"
+
+// Where the server stands in its life; it never goes back.
+enum grpc_phase {
+    GRPC_SERVING,
+    GRPC_DRAINING,  // new calls are still taken, but health checks are told to look elsewhere
+    GRPC_CLOSING,   // calls in flight may finish; those that only watch are ended
+};
+
+struct call;
 
 // What all calls of one worker share. Borrowed; outlives the calls.
 struct grpc_server {
     const struct process_options *process;
     struct metrics *metrics;  // the worker's own
     struct budget *budget;
-    const atomic_bool *is_draining;
-    struct stream_list *streams;  // where calls of Process are listed; NULL: nowhere
+    struct budget *streams_budget;  // one for each call of Process
+    const atomic_int *phase;        // enum grpc_phase
+    struct call *watching;          // calls whose method has `wake`; loop thread only
+    struct stream_list *streams;    // where calls of Process are listed; NULL: nowhere
 };
 
 // What a method says to a message.
@@ -30,15 +42,26 @@ struct grpc_verdict {
     const char *text;  // static printable ASCII without '%', which grpc-message takes as it is
 };
 
+// Why a message is not collected.
+enum grpc_refusal {
+    GRPC_REFUSAL_TOO_LARGE,   // over message_most_bytes
+    GRPC_REFUSAL_OVERLOADED,  // there is no memory for it now
+};
+
 struct grpc_method {
     const char *path;
-    bool is_unary;  // a call that ends without a message is an error
+    bool takes_one;  // message; a call that ends without it is an error
     size_t (*message_most_bytes)(const struct grpc_server *server);
-    // NULL: no memory.
-    void *(*open)(const struct grpc_server *server);
+    // STATUS_NO_MEMORY; STATUS_BUSY: there are too many, `turn_away` says it.
+    enum status (*open)(const struct grpc_server *server, void **ret_state);
+    // Instead of the rest; ends the call. NULL where open is never busy.
+    struct grpc_verdict (*turn_away)(const struct grpc_server *server, struct buffer *answer);
     struct grpc_verdict (*receive)(void *state, struct bytes message, struct buffer *answer);
-    // Instead of receive, for a message over the limit; always ends the call.
-    struct grpc_verdict (*refuse)(void *state, struct buffer *answer);
+    // Instead of receive, for a message that is not collected; always ends the call.
+    struct grpc_verdict (*refuse)(void *state, enum grpc_refusal why, struct buffer *answer);
+    // The phase may have changed. A call of such a method goes on when its client has said all.
+    // NULL: nobody wants to know.
+    struct grpc_verdict (*wake)(void *state, struct buffer *answer);
     void (*close)(void *state);
 };
 

@@ -10,4 +10,5 @@ enum grpc_status {
     GRPC_RESOURCE_EXHAUSTED = 8,
     GRPC_UNIMPLEMENTED = 12,
     GRPC_INTERNAL = 13,
+    GRPC_UNAVAILABLE = 14,
 };

@@ -122,7 +122,8 @@ static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
         session->is_broken = !session->has_peer_left;
     }
     bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (frame->hd.type != NGHTTP2_HEADERS || !is_end) return 0;
+    bool has_flags = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    if (!has_flags || !is_end) return 0;
     if (nghttp2_session_get_stream_remote_close(nghttp2, frame->hd.stream_id) != 0) return 0;
     return nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                      NGHTTP2_NO_ERROR);

@@ -112,7 +112,7 @@ void http2_stream_respond(struct http2_stream *stream, const char *http_status,
 struct buffer *http2_stream_output(struct http2_stream *stream);
 void http2_stream_flush(struct http2_stream *stream);
 
-// Sends trailers behind the body, once, and then asks the peer to stop if it has not ended its
-// side. The fields and their texts must live until the stream's close.
+// Sends trailers, if any, behind the body, once, and then asks the peer to stop if it has not ended
+// its side. The fields and their texts must live until the stream's close.
 void http2_stream_finish(struct http2_stream *stream, const struct http2_field *trailers,
                          size_t trailer_count);

@@ -105,13 +105,15 @@ static nghttp2_ssize read_output(nghttp2_session *nghttp2, int32_t id, uint8_t *
     stream->output_sent += len;
     drop_sent_output(stream);
     http2_stream_consume(stream, 0);
-    if (stream->is_finished && output_unsent(stream) == 0) {
-        nghttp2_nv fields[HTTP2_FIELDS_MOST];
-        size_t count = encode_fields(fields, 0, stream->trailers, stream->trailer_count);
-        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        if (nghttp2_submit_trailer(nghttp2, id, fields, count) != 0) {
-            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        }
+    if (!stream->is_finished || output_unsent(stream) != 0) return (nghttp2_ssize)len;
+
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (stream->trailer_count == 0) return (nghttp2_ssize)len;
+    nghttp2_nv fields[HTTP2_FIELDS_MOST];
+    size_t count = encode_fields(fields, 0, stream->trailers, stream->trailer_count);
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    if (nghttp2_submit_trailer(nghttp2, id, fields, count) != 0) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     return (nghttp2_ssize)len;
 }

@@ -61,6 +61,7 @@ static enum status parse_unix(struct bytes text, struct listen_address *ret_addr
 }
 
 static bool parse_host(struct bytes host, uint16_t port, struct listen_address *ret_address) {
+    if (bytes_equal(host, BYTES_LITERAL("localhost"))) host = BYTES_LITERAL("127.0.0.1");
     struct listen_address address = {.is_any = host.len == 0};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -96,7 +97,8 @@ enum status listen_address_parse(struct bytes text, struct listen_address *ret_a
         return refuse(ret_message, text, "the port is not a number from 0 to 65535");
     }
     if (!parse_host(bytes_of(text.data, host_len), (uint16_t)port, ret_address)) {
-        return refuse(ret_message, text, "the host is neither empty, nor 1.2.3.4, nor [1:2::3]");
+        return refuse(ret_message, text,
+                      "the host is neither empty, nor 1.2.3.4, nor [1:2::3], nor localhost");
     }
     return STATUS_OK;
 }
@@ -111,6 +113,20 @@ static struct bytes trim(struct bytes text) {
     return text;
 }
 
+static bool is_localhost(struct bytes text) {
+    return bytes_start_with(text, BYTES_LITERAL("localhost:"));
+}
+
+// ::1 with the port of 127.0.0.1.
+static struct listen_address sixth_of(const struct listen_address *fourth) {
+    in_port_t port = ((const struct sockaddr_in *)&fourth->socket)->sin_port;
+    struct sockaddr_in6 v6 = {
+        .sin6_family = AF_INET6, .sin6_port = port, .sin6_addr = in6addr_loopback};
+    struct listen_address address = {.socket_len = sizeof(v6), .is_optional = true};
+    memcpy(&address.socket, &v6, sizeof(v6));
+    return address;
+}
+
 enum status listen_address_parse_list(const char *text,
                                       struct listen_address ret_addresses[LISTEN_ADDRESSES_MOST],
                                       size_t *ret_count, char ret_message[LISTEN_MESSAGE_BYTES]) {
@@ -120,12 +136,15 @@ enum status listen_address_parse_list(const char *text,
         struct bytes one = comma != NULL ? bytes_of(next, (size_t)(comma - next))
                                          : bytes_of_text(next);
         next = comma != NULL ? comma + 1 : NULL;
-        if (count == LISTEN_ADDRESSES_MOST) {
+        one = trim(one);
+        size_t wanted = is_localhost(one) ? 2 : 1;
+        if (count + wanted > LISTEN_ADDRESSES_MOST) {
             return refuse(ret_message, bytes_of_text(text), "there are more than 16");
         }
-        enum status status = listen_address_parse(trim(one), &ret_addresses[count], ret_message);
+        enum status status = listen_address_parse(one, &ret_addresses[count], ret_message);
         if (status != STATUS_OK) return status;
-        count++;
+        if (wanted == 2) ret_addresses[count + 1] = sixth_of(&ret_addresses[count]);
+        count += wanted;
     }
     *ret_count = count;
     return STATUS_OK;

@@ -11,7 +11,7 @@
 #include "base/status.h"
 
 enum {
-    LISTEN_ADDRESSES_MOST = 16,
+    LISTEN_ADDRESSES_MOST = 16,  // localhost counts as two
     LISTEN_NAME_BYTES = sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof("unix://"),
     LISTEN_MESSAGE_BYTES = 256,
 };
@@ -20,16 +20,19 @@ enum {
 struct listen_address {
     struct sockaddr_storage socket;
     socklen_t socket_len;
-    bool is_any;  // of both families, where the machine has both
-    mode_t mode;  // of a Unix socket
+    bool is_any;       // of both families, where the machine has both
+    bool is_optional;  // ::1 of localhost: nothing is amiss if the machine has no IPv6
+    mode_t mode;       // of a Unix socket
 };
 
-// Reads `:1063`, `127.0.0.1:0`, `[::1]:1063`, `unix:///path` or `unix:///path?mode=0666`.
+// Reads `:1063`, `127.0.0.1:0`, `[::1]:1063`, `localhost:1063`, `unix:///path` or
+// `unix:///path?mode=0666`. `localhost` is 127.0.0.1, and in a list ::1 besides.
 // STATUS_MALFORMED with the reason in `ret_message`.
 MUST_USE enum status listen_address_parse(struct bytes text, struct listen_address *ret_address,
                                           char ret_message[LISTEN_MESSAGE_BYTES]);
 
 // Reads a comma-separated list of 1 to LISTEN_ADDRESSES_MOST; spaces around an address are ignored.
+// An optional address comes behind the one that it belongs to.
 MUST_USE enum status listen_address_parse_list(
     const char *text, struct listen_address ret_addresses[LISTEN_ADDRESSES_MOST], size_t *ret_count,
     char ret_message[LISTEN_MESSAGE_BYTES]);
@@ -52,6 +55,15 @@ MUST_USE enum status listen_socket_open(const struct listen_address *address,
                                         struct listen_socket *ret_socket,
                                         char ret_message[LISTEN_MESSAGE_BYTES]);
 
+// Opens all of a list, or none: the status and reason are those of the first that fails. The second
+// address of `localhost:0` gets the port of the first.
+MUST_USE enum status listen_sockets_open(const struct listen_address *addresses, size_t count,
+                                         struct listen_socket ret_sockets[LISTEN_ADDRESSES_MOST],
+                                         size_t *ret_count, char ret_message[LISTEN_MESSAGE_BYTES]);
+
 // Closes it and removes its Unix socket, unless another process has put its own there since. A
 // second call does nothing.
 void listen_socket_close(struct listen_socket *socket);
+
+// The same for a list that nobody has taken over.
+void listen_sockets_close(const struct listen_socket *sockets, size_t count);

@@ -216,6 +216,10 @@ void connection_tick(struct connection *connection, int64_t now_ns) {
     go_on(connection);
 }
 
+void connection_flush(struct connection *connection) {
+    go_on(connection);
+}
+
 void connection_drain(struct connection *connection) {
     http2_session_drain(connection->session, clock_monotonic_ns());
     go_on(connection);

@@ -14,6 +14,9 @@ MUST_USE enum status connection_open(struct worker *worker, int fd, bool is_tcp)
 // To be called every second.
 void connection_tick(struct connection *connection, int64_t now_ns);
 
+// Sends what was given to its streams outside its own events. It may be closed by that.
+void connection_flush(struct connection *connection);
+
 // Announces the end; the connection closes by itself when its last stream has ended.
 void connection_drain(struct connection *connection);
 

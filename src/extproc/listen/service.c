@@ -9,20 +9,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "extproc/listen/acceptor.h"
 #include "extproc/listen/worker.h"
-
-enum {
-    ACCEPTS_MOST = 64,      // at once, before the drain's timers have their turn
-    ACCEPT_PAUSE_MS = 100,  // when there are no file descriptors left
-};
-
-#define ACCEPT_LOG_NS (10 * NS_PER_SECOND)
-
-struct listener {
-    struct service *service;
-    struct listen_socket socket;
-    uv_poll_t poll;
-};
 
 struct service {
     /* immutable once started */
@@ -33,21 +21,18 @@ struct service {
     int finished_fd;
     struct worker *workers;
     size_t worker_count;
-    struct listener *listeners;
-    size_t listener_count;
 
     /* own thread only */
     uv_loop_t loop;
     uv_timer_t drain_timer;
-    uv_timer_t accept_timer;
+    struct acceptor acceptor;
     enum { SERVING, AWAIT_DELAY, AWAIT_STREAMS, FINISHED } state;
     size_t last_worker;
-    int64_t accept_logged_ns;
 
     /* any thread */
     uv_async_t wake;
     struct metrics metrics;  // written by the own thread
-    atomic_bool is_draining;
+    atomic_int phase;        // enum grpc_phase
     atomic_bool wants_stop;
 
     /* guarded by lock */
@@ -81,7 +66,9 @@ static size_t connections_of_all(const struct service *service) {
     return connections;
 }
 
-static void take_connection(struct service *service, int fd, bool is_tcp) {
+// The acceptor's.
+static void take_connection(void *context, int fd, bool is_tcp) {
+    struct service *service = context;
     if (connections_of_all(service) >= service->options.connections_most) {
         metrics_add(&service->metrics, METRIC_CONNECTIONS_REFUSED, 1);
         close(fd);
@@ -94,65 +81,6 @@ static void take_connection(struct service *service, int fd, bool is_tcp) {
     }
 }
 
-static void poll_listeners(struct service *service, bool is_on);
-
-static void on_accept_timer(uv_timer_t *timer) {
-    poll_listeners(timer->data, true);
-}
-
-// Without file descriptors the socket stays readable: to try again at once would spin.
-static void pause_accepting(struct service *service, const struct listener *listener, int error) {
-    metrics_add(&service->metrics, METRIC_ACCEPT_ERRORS, 1);
-    int64_t now_ns = clock_monotonic_ns();
-    if (service->accept_logged_ns == 0 || now_ns - service->accept_logged_ns > ACCEPT_LOG_NS) {
-        service->accept_logged_ns = now_ns;
-        log_error("cannot accept connections", log_text("address", listener->socket.name),
-                  log_text("reason", uv_strerror(-error)));
-    }
-    poll_listeners(service, false);
-    uv_timer_start(&service->accept_timer, on_accept_timer, ACCEPT_PAUSE_MS, 0);
-}
-
-static void accept_connections(struct listener *listener, size_t most) {
-    for (size_t i = 0; i < most; i++) {
-        int fd = accept4(listener->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            take_connection(listener->service, fd, listener->socket.is_tcp);
-            continue;
-        }
-        if (errno == EINTR || errno == ECONNABORTED) continue;
-        if (errno != EAGAIN) pause_accepting(listener->service, listener, errno);
-        return;
-    }
-}
-
-static void on_listener(uv_poll_t *poll, int status, int events) {
-    (void)status;
-    (void)events;
-    accept_connections(poll->data, ACCEPTS_MOST);
-}
-
-static void poll_listeners(struct service *service, bool is_on) {
-    for (size_t i = 0; i < service->listener_count; i++) {
-        struct listener *listener = &service->listeners[i];
-        if (listener->socket.fd < 0) continue;
-        if (is_on) {
-            uv_poll_start(&listener->poll, UV_READABLE, on_listener);
-        } else {
-            uv_poll_stop(&listener->poll);
-        }
-    }
-}
-
-static void close_listeners(struct service *service) {
-    for (size_t i = 0; i < service->listener_count; i++) {
-        struct listener *listener = &service->listeners[i];
-        if (listener->socket.fd < 0) continue;
-        if (listener->poll.data != NULL) uv_close((uv_handle_t *)&listener->poll, NULL);
-        listen_socket_close(&listener->socket);
-    }
-}
-
 static void stop_workers(struct service *service) {
     for (size_t i = 0; i < service->worker_count; i++) {
         worker_stop(&service->workers[i]);
@@ -162,7 +90,7 @@ static void stop_workers(struct service *service) {
 static void finish(struct service *service) {
     log_info("workers end", log_number("connections_cut", (int64_t)connections_of_all(service)));
     service->state = FINISHED;
-    close_listeners(service);
+    acceptor_close(&service->acceptor);
     pthread_mutex_lock(&service->lock);
     service->are_workers_up = false;
     pthread_cond_broadcast(&service->answered);
@@ -187,10 +115,9 @@ static void on_delay_over(uv_timer_t *timer) {
              log_number("deadline_ms", (int64_t)ms_of(service->options.drain_deadline_ns)));
     service->state = AWAIT_STREAMS;
     // Who has been let in by the kernel already is served, not reset.
-    for (size_t i = 0; i < service->listener_count; i++) {
-        accept_connections(&service->listeners[i], service->options.connections_most);
-    }
-    close_listeners(service);
+    acceptor_take_waiting(&service->acceptor, service->options.connections_most);
+    acceptor_close(&service->acceptor);
+    atomic_store_explicit(&service->phase, GRPC_CLOSING, memory_order_release);
     for (size_t i = 0; i < service->worker_count; i++) {
         worker_drain(&service->workers[i]);
     }
@@ -203,6 +130,9 @@ static void begin_delay(struct service *service) {
              log_number("for_ms", (int64_t)ms_of(service->options.drain_delay_ns)));
     service->state = AWAIT_DELAY;
     metrics_add(&service->metrics, METRIC_DRAINING, 1);
+    for (size_t i = 0; i < service->worker_count; i++) {
+        worker_wake(&service->workers[i]);  // who watches the health is told
+    }
     uv_timer_start(&service->drain_timer, on_delay_over, ms_of(service->options.drain_delay_ns), 0);
 }
 
@@ -236,8 +166,7 @@ static void *run(void *context) {
 static void close_loop(struct service *service) {
     uv_close((uv_handle_t *)&service->wake, NULL);
     uv_close((uv_handle_t *)&service->drain_timer, NULL);
-    uv_close((uv_handle_t *)&service->accept_timer, NULL);
-    close_listeners(service);
+    acceptor_stop(&service->acceptor);
     uv_run(&service->loop, UV_RUN_DEFAULT);  // lets the closed handles go
     uv_loop_close(&service->loop);
 }
@@ -251,8 +180,6 @@ static enum status open_loop(struct service *service) {
     service->wake.data = service;
     uv_timer_init(&service->loop, &service->drain_timer);
     service->drain_timer.data = service;
-    uv_timer_init(&service->loop, &service->accept_timer);
-    service->accept_timer.data = service;
     service->has_loop = true;
     return STATUS_OK;
 }
@@ -265,7 +192,8 @@ static enum status start_workers(struct service *service) {
         worker->http2.streams_most = options->streams_most;
         worker->grpc = (struct grpc_server){.process = options->process,
                                             .budget = options->budget,
-                                            .is_draining = &service->is_draining};
+                                            .streams_budget = options->streams_budget,
+                                            .phase = &service->phase};
         worker->on_news = on_worker_news;
         worker->context = service;
         enum status status = worker_start(worker);
@@ -283,11 +211,14 @@ static void *allocate(size_t count, size_t size) {
     return memory;
 }
 
-static struct service *new_service(const struct service_options *options, size_t socket_count) {
+static struct service *new_service(const struct service_options *options) {
     struct service *service = allocate(1, sizeof(*service));
     if (service == NULL) return NULL;
     service->options = *options;
     service->finished_fd = -1;
+    service->acceptor.metrics = &service->metrics;
+    service->acceptor.take = take_connection;
+    service->acceptor.context = service;
     pthread_mutex_init(&service->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -296,22 +227,9 @@ static struct service *new_service(const struct service_options *options, size_t
     pthread_condattr_destroy(&attributes);
 
     service->workers = allocate(options->worker_count, sizeof(struct worker));
-    service->listeners = calloc(socket_count, sizeof(struct listener));
-    if (service->workers != NULL && service->listeners != NULL) return service;
+    if (service->workers != NULL) return service;
     service_free(service);
     return NULL;
-}
-
-static enum status open_listeners(struct service *service) {
-    for (size_t i = 0; i < service->listener_count; i++) {
-        struct listener *listener = &service->listeners[i];
-        if (uv_poll_init(&service->loop, &listener->poll, listener->socket.fd) != 0) {
-            return STATUS_SYSTEM;
-        }
-        listener->poll.data = listener;
-    }
-    poll_listeners(service, true);
-    return STATUS_OK;
 }
 
 static enum status start_thread(struct service *service) {
@@ -323,23 +241,17 @@ static enum status start_thread(struct service *service) {
 enum status service_start(const struct service_options *options,
                           const struct listen_socket *sockets, size_t socket_count,
                           struct service **ret_service) {
-    struct service *service = new_service(options, socket_count);
+    struct service *service = new_service(options);
     if (service == NULL) {
-        for (size_t i = 0; i < socket_count; i++) {
-            struct listen_socket socket = sockets[i];
-            listen_socket_close(&socket);
-        }
+        listen_sockets_close(sockets, socket_count);
         return STATUS_NO_MEMORY;
     }
-    service->listener_count = socket_count;
-    for (size_t i = 0; i < socket_count; i++) {
-        service->listeners[i].service = service;
-        service->listeners[i].socket = sockets[i];
-    }
+    enum status status = acceptor_init(&service->acceptor, sockets, socket_count);
     service->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    enum status status = service->finished_fd >= 0 ? open_loop(service) : STATUS_SYSTEM;
+    if (status == STATUS_OK && service->finished_fd < 0) status = STATUS_SYSTEM;
+    if (status == STATUS_OK) status = open_loop(service);
     if (status == STATUS_OK) status = start_workers(service);
-    if (status == STATUS_OK) status = open_listeners(service);
+    if (status == STATUS_OK) status = acceptor_start(&service->acceptor, &service->loop);
     if (status == STATUS_OK) status = start_thread(service);
     if (status != STATUS_OK) {
         service_free(service);
@@ -349,14 +261,20 @@ enum status service_start(const struct service_options *options,
     return STATUS_OK;
 }
 
-void service_drain(struct service *service) {
+static void begin_to_drain(struct service *service) {
+    int serving = GRPC_SERVING;
     // pairs with the acquire in service_is_draining
-    atomic_store_explicit(&service->is_draining, true, memory_order_release);
+    atomic_compare_exchange_strong_explicit(&service->phase, &serving, GRPC_DRAINING,
+                                            memory_order_release, memory_order_relaxed);
+}
+
+void service_drain(struct service *service) {
+    begin_to_drain(service);
     uv_async_send(&service->wake);
 }
 
 void service_stop(struct service *service) {
-    atomic_store_explicit(&service->is_draining, true, memory_order_release);
+    begin_to_drain(service);
     // pairs with the acquire in on_wake
     atomic_store_explicit(&service->wants_stop, true, memory_order_release);
     uv_async_send(&service->wake);
@@ -367,7 +285,7 @@ int service_finished_fd(const struct service *service) {
 }
 
 bool service_is_draining(const struct service *service) {
-    return atomic_load_explicit(&service->is_draining, memory_order_acquire);
+    return atomic_load_explicit(&service->phase, memory_order_acquire) != GRPC_SERVING;
 }
 
 static bool have_all_answered(const struct service *service) {
@@ -407,7 +325,7 @@ enum status service_write_metrics(const struct service *service, struct buffer *
     struct metrics shared = {0};
     const struct budget *budget = service->options.budget;
     metrics_add(&shared, METRIC_PARTIAL_MESSAGE_BYTES,
-                atomic_load_explicit(&budget->used_bytes, memory_order_relaxed));
+                atomic_load_explicit(&budget->used, memory_order_relaxed));
     sets[count++] = &shared;
     sets[count++] = &service->metrics;
     for (size_t i = 0; i < service->worker_count; i++) {
@@ -425,11 +343,11 @@ void service_free(struct service *service) {
         stop_workers(service);
     }
     if (service->has_loop) close_loop(service);
-    close_listeners(service);
+    acceptor_close(&service->acceptor);
+    acceptor_free(&service->acceptor);
     if (service->finished_fd >= 0) close(service->finished_fd);
     pthread_cond_destroy(&service->answered);
     pthread_mutex_destroy(&service->lock);
-    free(service->listeners);
     free(service->workers);
     free(service);
 }

@@ -22,6 +22,7 @@ struct service_options {
     int64_t drain_deadline_ns;
     const struct process_options *process;  // borrowed until service_free
     struct budget *budget;                  // the same
+    struct budget *streams_budget;          // the same
 };
 
 // Takes over the sockets, also when it fails: then they are closed. Context: start-up.

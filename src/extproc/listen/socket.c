@@ -102,11 +102,14 @@ static int open_fd(const struct listen_address *address) {
     return -1;
 }
 
+static bool lacks_ipv6(int error) {
+    return error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
+}
+
 // Where the machine has no IPv6, every address is every IPv4 address.
 static int open_any(const struct listen_address *address) {
     int fd = open_fd(address);
-    bool lacks_v6 = fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
-    if (!lacks_v6 || !address->is_any) return fd;
+    if (fd >= 0 || !lacks_ipv6(errno) || !address->is_any) return fd;
     in_port_t port = ((const struct sockaddr_in6 *)&address->socket)->sin6_port;
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
     struct listen_address every = {.socket_len = sizeof(v4), .is_any = true};
@@ -124,6 +127,7 @@ enum status listen_socket_open(const struct listen_address *address,
         write_name(&address->socket, new.name);
         snprintf(ret_message, LISTEN_MESSAGE_BYTES, "can't listen on %s: %s", new.name,
                  uv_strerror(-error));
+        errno = error;
         return error == EADDRINUSE ? STATUS_BUSY : STATUS_SYSTEM;
     }
     new.peer_len = sizeof(new.peer);
@@ -148,4 +152,34 @@ void listen_socket_close(struct listen_socket *socket) {
     const char *path = unix_path(&socket->peer);
     if (lstat(path, &found) != 0) return;
     if (found.st_dev == socket->device && found.st_ino == socket->inode) unlink(path);
+}
+
+enum status listen_sockets_open(const struct listen_address *addresses, size_t count,
+                                struct listen_socket ret_sockets[LISTEN_ADDRESSES_MOST],
+                                size_t *ret_count, char ret_message[LISTEN_MESSAGE_BYTES]) {
+    size_t opened = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct listen_address address = addresses[i];
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address.socket;
+        if (address.is_optional && v6->sin6_port == 0) {
+            v6->sin6_port = ((const struct sockaddr_in *)&ret_sockets[opened - 1].peer)->sin_port;
+        }
+        enum status status = listen_socket_open(&address, &ret_sockets[opened], ret_message);
+        if (status == STATUS_OK) {
+            opened++;
+            continue;
+        }
+        if (address.is_optional && lacks_ipv6(errno)) continue;
+        listen_sockets_close(ret_sockets, opened);
+        return status;
+    }
+    *ret_count = opened;
+    return STATUS_OK;
+}
+
+void listen_sockets_close(const struct listen_socket *sockets, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct listen_socket socket = sockets[i];
+        listen_socket_close(&socket);
+    }
 }

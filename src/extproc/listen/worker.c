@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "extproc/grpc/call.h"
 #include "extproc/listen/connection.h"
 
 enum { STACK_BYTES = 1 << 20, TICK_MS = 1000 };
@@ -66,6 +67,22 @@ static void drain_connections(struct worker *worker) {
     }
 }
 
+static void flush_connections(struct worker *worker) {
+    struct connection *next;
+    for (struct connection *one = worker->connections; one != NULL; one = next) {
+        next = connection_next(one);
+        connection_flush(one);
+    }
+}
+
+static void tell_phase(struct worker *worker) {
+    int phase = atomic_load_explicit(worker->grpc.phase, memory_order_acquire);
+    if (phase == worker->phase) return;
+    worker->phase = phase;
+    grpc_calls_wake(&worker->grpc);
+    flush_connections(worker);
+}
+
 static void on_wake(uv_async_t *wake) {
     struct worker *worker = wake->data;
     unsigned asked = atomic_load_explicit(&worker->asked, memory_order_acquire);
@@ -73,6 +90,7 @@ static void on_wake(uv_async_t *wake) {
         worker->on_news(worker->context);
     }
     open_connections(worker);
+    tell_phase(worker);
     if (atomic_load_explicit(&worker->wants_drain, memory_order_acquire)) {
         drain_connections(worker);  // once more is harmless, and reaches late handovers
     }
@@ -152,6 +170,10 @@ enum status worker_take(struct worker *worker, int fd, bool is_tcp) {
 
 size_t worker_connections(const struct worker *worker) {
     return atomic_load_explicit(&worker->connection_count, memory_order_acquire);
+}
+
+void worker_wake(struct worker *worker) {
+    uv_async_send(&worker->wake);
 }
 
 void worker_drain(struct worker *worker) {

@@ -23,12 +23,13 @@ struct worker {
     size_t index;
     pthread_t thread;
     struct http2_options http2;
-    struct grpc_server grpc;
     // A connection has closed, or worker_ask was answered. Context: loop thread.
     void (*on_news)(void *context);
     void *context;
 
-    /* loop thread only */
+    /* loop thread only, once started */
+    struct grpc_server grpc;
+    int phase;  // that the calls were told of
     uv_loop_t loop;
     uv_timer_t tick;
     struct connection *connections;
@@ -49,8 +50,8 @@ struct worker {
     struct handover *first, **last;  // connections that wait to be taken
 };
 
-// Starts the thread. The caller has filled the immutable fields but `thread` and `grpc.metrics`.
-// On failure nothing is left running. Context: start-up.
+// Starts the thread. The caller has filled the immutable fields but `thread`, and `grpc` but for
+// what is the worker's own. On failure nothing is left running. Context: start-up.
 MUST_USE enum status worker_start(struct worker *worker);
 
 // Hands over an accepted socket, also when it fails: then it is closed. Context: one thread.
@@ -61,6 +62,9 @@ void worker_forget(struct worker *worker);
 
 // How many connections it has, those on their way to it included. Context: any thread.
 size_t worker_connections(const struct worker *worker);
+
+// The server's phase may have changed: tells the calls that watch it. Context: any thread.
+void worker_wake(struct worker *worker);
 
 // Begins to drain all connections, and those that are handed over later. Context: any thread.
 void worker_drain(struct worker *worker);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two messages of grpc.health.v1.Health/Check.
+// The two messages of grpc.health.v1.Health.
 #pragma once
 
 #include "base/bytes.h"
 #include "base/status.h"
 
 // grpc.health.v1.HealthCheckResponse.ServingStatus
-enum health_status { HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2 };
+enum health_status { HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2, HEALTH_SERVICE_UNKNOWN = 3 };
 
 enum { HEALTH_SERVICE_BYTES = 128 };
 

@@ -369,21 +369,43 @@ uint32_t process_stream_label(const struct process_stream *stream) {
     return stream->label;
 }
 
-struct process_verdict process_stream_refuse(struct process_stream *stream, struct buffer *answer) {
-    if (stream->is_over) return stream->end;
-    if (stream->latest_request_kind < 0) {
-        return end_stream(stream, GRPC_RESOURCE_EXHAUSTED, "the headers are over the limit");
-    }
-    if (!stream->awaits_body) {
-        reply_give_up(&stream->reply);
-        return end_stream(stream, GRPC_OK, "");
-    }
+static void refuse_overloaded(struct refusal *refusal) {
+    refusal_set(refusal, REFUSAL_OVERLOADED,
+                "The gateway has too many requests under way; try again in a moment.");
+}
+
+static struct process_verdict refuse_at_once(struct process_stream *stream,
+                                             const struct refusal *refusal, struct buffer *answer) {
     uint8_t room[MESSAGE_ROOM_BYTES] UNINITIALIZED;
     struct arena arena;
-    struct refusal refusal;
     arena_init(&arena, room, sizeof(room), memory_limit_bytes(stream->options));
-    refuse_too_large(stream, &refusal);
-    struct process_verdict verdict = refuse(stream, &refusal, &arena, answer);
+    struct process_verdict verdict = refuse(stream, refusal, &arena, answer);
     arena_reset(&arena);
     return verdict;
+}
+
+struct process_verdict process_stream_refuse(struct process_stream *stream,
+                                             enum process_refusal why, struct buffer *answer) {
+    if (stream->is_over) return stream->end;
+    struct refusal refusal;
+    if (why == PROCESS_OVERLOADED) {
+        refuse_overloaded(&refusal);
+    } else {
+        refuse_too_large(stream, &refusal);
+    }
+    if (stream->latest_request_kind < 0 && why == PROCESS_TOO_LARGE) {
+        return end_stream(stream, GRPC_RESOURCE_EXHAUSTED, "the headers are over the limit");
+    }
+    bool is_request = stream->latest_request_kind < 0 || stream->awaits_body;
+    if (is_request) return refuse_at_once(stream, &refusal, answer);
+    reply_give_up(&stream->reply);
+    return end_stream(stream, GRPC_OK, "");
+}
+
+struct process_verdict process_turn_away(const struct process_options *options,
+                                         struct metrics *metrics, struct buffer *answer) {
+    struct process_stream stream = {.options = options, .metrics = metrics};
+    struct refusal refusal;
+    refuse_overloaded(&refusal);
+    return refuse_at_once(&stream, &refusal, answer);
 }

@@ -69,10 +69,20 @@ struct process_stream *process_stream_new(const struct process_options *options,
 struct process_verdict process_stream_receive(struct process_stream *stream, struct bytes message,
                                               struct buffer *answer);
 
-// Decides on a message that is too long to be collected: an awaited request body gets a 413; a
-// reply or a request that is not ours goes on without us (the stream ends with OK); request headers
-// fail with RESOURCE_EXHAUSTED, because going on without us would let them pass unchecked.
-struct process_verdict process_stream_refuse(struct process_stream *stream, struct buffer *answer);
+// Why a message is not collected: it is longer than process_message_limit_bytes, or there is no
+// memory for it now.
+enum process_refusal { PROCESS_TOO_LARGE, PROCESS_OVERLOADED };
+
+// Decides on a message that is not collected: an awaited request body gets a 413 or a 503; a reply
+// or a request that is not ours goes on without us (the stream ends with OK); request headers that
+// are too long fail with RESOURCE_EXHAUSTED, because going on without us would let them pass
+// unchecked.
+struct process_verdict process_stream_refuse(struct process_stream *stream,
+                                             enum process_refusal why, struct buffer *answer);
+
+// Instead of a stream, when there are too many: its request gets a 503.
+struct process_verdict process_turn_away(const struct process_options *options,
+                                         struct metrics *metrics, struct buffer *answer);
 
 // What the stream waits for, as static text, and the observer's number for what it is about.
 const char *process_stream_state(const struct process_stream *stream);

@@ -26,7 +26,8 @@
     ROW(REFUSAL_MODEL_INVALID, 400, "model_invalid", INVALID_REQUEST, "model",                     \
         METRIC_REQUESTS_MODEL_INVALID)                                                             \
     ROW(REFUSAL_MODEL_DUPLICATE, 400, "model_duplicate", INVALID_REQUEST, "model",                 \
-        METRIC_REQUESTS_MODEL_DUPLICATE)
+        METRIC_REQUESTS_MODEL_DUPLICATE)                                                           \
+    ROW(REFUSAL_OVERLOADED, 503, "overloaded", SERVER_ERROR, NULL, METRIC_REQUESTS_OVERLOADED)
 
 enum refusal_kind {
     REFUSAL_NONE,

@@ -6,24 +6,30 @@
 
 static struct metrics metrics;
 static struct budget budget;
-static atomic_bool is_draining;
-static const struct grpc_server server = {
-    .metrics = &metrics, .budget = &budget, .is_draining = &is_draining};
+static atomic_int phase;
+static struct grpc_server server = {.metrics = &metrics, .budget = &budget, .phase = &phase};
 
 // The method: "silent" is not answered, "bye" is answered and ends the call, "bad" ends it with an
-// error, everything else comes back.
+// error, everything else comes back. Of "/watch" each phase is told.
 static size_t opened, closed, received;
-static bool has_no_memory;
+static enum status open_status;
 
 static size_t test_most(const struct grpc_server *of) {
     (void)of;
     return 1 << 20;
 }
 
-static void *test_open(const struct grpc_server *of) {
-    if (has_no_memory) return NULL;
+static enum status test_open(const struct grpc_server *of, void **ret_state) {
+    if (open_status != STATUS_OK) return open_status;
     opened++;
-    return (void *)of;
+    *ret_state = (void *)of;
+    return STATUS_OK;
+}
+
+static struct grpc_verdict test_turn_away(const struct grpc_server *of, struct buffer *answer) {
+    assert_ptr_equal(of, &server);
+    assert_int_equal(buffer_append_text(answer, "come again"), STATUS_OK);
+    return (struct grpc_verdict){.has_answer = true, .ends_call = true, .text = ""};
 }
 
 static struct grpc_verdict test_receive(void *state, struct bytes message, struct buffer *answer) {
@@ -39,13 +45,21 @@ static struct grpc_verdict test_receive(void *state, struct bytes message, struc
     return (struct grpc_verdict){.has_answer = true, .ends_call = is_last, .text = ""};
 }
 
-static struct grpc_verdict test_refuse(void *state, struct buffer *answer) {
+static struct grpc_verdict test_refuse(void *state, enum grpc_refusal why, struct buffer *answer) {
     assert_ptr_equal(state, &server);
-    assert_int_equal(buffer_append_text(answer, "too long"), STATUS_OK);
-    return (struct grpc_verdict){.has_answer = true,
-                                 .ends_call = true,
-                                 .status = GRPC_RESOURCE_EXHAUSTED,
-                                 .text = "too long"};
+    const char *text = why == GRPC_REFUSAL_TOO_LARGE ? "too long" : "too many";
+    assert_int_equal(buffer_append_text(answer, text), STATUS_OK);
+    return (struct grpc_verdict){
+        .has_answer = true, .ends_call = true, .status = GRPC_RESOURCE_EXHAUSTED, .text = text};
+}
+
+static struct grpc_verdict test_wake(void *state, struct buffer *answer) {
+    assert_ptr_equal(state, &server);
+    if (phase == GRPC_CLOSING) {
+        return (struct grpc_verdict){.ends_call = true, .status = GRPC_UNAVAILABLE, .text = "over"};
+    }
+    assert_int_equal(buffer_append_text(answer, "news"), STATUS_OK);
+    return (struct grpc_verdict){.has_answer = true, .text = ""};
 }
 
 static void test_close(void *state) {
@@ -59,10 +73,15 @@ const struct grpc_method *grpc_method_find(struct bytes path) {
                                         .open = test_open,
                                         .receive = test_receive,
                                         .refuse = test_refuse,
+                                        .turn_away = test_turn_away,
                                         .close = test_close};
-    method.is_unary = bytes_equal(path, BYTES_LITERAL("/unary"));
-    bool is_known = method.is_unary || bytes_equal(path, BYTES_LITERAL("/test"));
-    return is_known ? &method : NULL;
+    static struct grpc_method unary, watch;
+    unary = watch = method;
+    unary.takes_one = true;
+    watch.wake = test_wake;
+    if (bytes_equal(path, BYTES_LITERAL("/unary"))) return &unary;
+    if (bytes_equal(path, BYTES_LITERAL("/watch"))) return &watch;
+    return bytes_equal(path, BYTES_LITERAL("/test")) ? &method : NULL;
 }
 
 static struct client client;
@@ -72,10 +91,11 @@ static int setup(void **state) {
     memset(&metrics, 0, sizeof(metrics));
     budget = (struct budget){0};
     opened = closed = received = 0;
-    has_no_memory = false;
+    open_status = STATUS_OK;
+    phase = GRPC_SERVING;
     const struct http2_options options = {.streams_most = 4096};
     struct http2_session *session;
-    if (http2_session_new(&options, &grpc_call_handler, (void *)&server, NS_PER_SECOND, &session) !=
+    if (http2_session_new(&options, &grpc_call_handler, &server, NS_PER_SECOND, &session) !=
         STATUS_OK) {
         return -1;
     }
@@ -88,7 +108,7 @@ static int teardown(void **state) {
     (void)state;
     http2_session_free(client.server);
     client_done(&client);
-    bool is_clean = closed == opened && budget.used_bytes == 0 &&
+    bool is_clean = closed == opened && budget.used == 0 && server.watching == NULL &&
                     metrics_read(&metrics, METRIC_STREAMS) == 0;
     return is_clean ? 0 : -1;
 }
@@ -176,11 +196,11 @@ static void test_call__takes_a_reset_as_a_good_end(void **state) {
     send_message(id, BYTES_LITERAL("one"));
     client_send(&client, id, BYTES_LITERAL("\0\0\0\1\0half"));
     client_run(&client);
-    assert_int_not_equal(budget.used_bytes, 0);
+    assert_int_not_equal(budget.used, 0);
     client_reset(&client, id);
     client_run(&client);
     assert_int_equal(closed, 1);
-    assert_int_equal(budget.used_bytes, 0);
+    assert_int_equal(budget.used, 0);
     assert_int_equal(metrics_read(&metrics, METRIC_REFUSED_MESSAGE), 0);
     send_message(other, BYTES_LITERAL("bye"));
     client_run(&client);
@@ -243,28 +263,61 @@ static void test_call__refuses_compressed_and_unknown_flags(void **state) {
 
 static void test_call__refuses_past_the_budget_and_serves_when_there_is_room_again(void **state) {
     (void)state;
-    budget.most_bytes = 300;
+    budget.most = 300;
     int32_t first = client_request(&client, "/test"), second = client_request(&client, "/test");
     client_send(&client, first, BYTES_LITERAL("\0\0\0\1\0half"));
     client_run(&client);
     client_send(&client, second, BYTES_LITERAL("\0\0\0\1\0half"));
     client_run(&client);
-    assert_status(second, "8", "too many messages are under way");
+    assert_body_is(second, "\0\0\0\0\10too many");
+    assert_status(second, "8", "too many");
     assert_int_equal(metrics_read(&metrics, METRIC_REFUSED_MEMORY), 1);
     client_reset(&client, first);
     client_run(&client);
     int32_t third = client_request(&client, "/test");
     client_send(&client, third, BYTES_LITERAL("\0\0\0\1\0half"));
     client_run(&client);
-    assert_int_equal(budget.used_bytes, 256);
+    assert_int_equal(budget.used, 256);
 }
 
 static void test_call__tells_when_the_method_has_no_memory(void **state) {
     (void)state;
-    has_no_memory = true;
+    open_status = STATUS_NO_MEMORY;
     int32_t id = client_request(&client, "/test");
     client_run(&client);
     assert_status(id, "8", "no memory");
+}
+
+static void test_call__lets_the_method_turn_a_caller_away(void **state) {
+    (void)state;
+    open_status = STATUS_BUSY;
+    int32_t id = client_request(&client, "/test");
+    client_send(&client, id, BYTES_LITERAL("\0\0\0\0\3abc"));
+    client_run(&client);
+    assert_body_is(id, "\0\0\0\0\12come again");
+    assert_status(id, "0", "");
+    assert_int_equal(received, 0);
+    assert_int_equal(metrics_read(&metrics, METRIC_REFUSED_STREAMS), 1);
+}
+
+static void test_call__tells_the_phase_to_who_watches_until_it_ends(void **state) {
+    (void)state;
+    int32_t one = client_request(&client, "/watch"), other = client_request(&client, "/watch");
+    int32_t gone = client_request(&client, "/watch");
+    client_end(&client, one);  // who watches has said all, and hears on
+    client_run(&client);
+    client_reset(&client, gone);
+    client_run(&client);
+    grpc_calls_wake(&server);
+    client_run(&client);
+    assert_body_is(one, "\0\0\0\0\4news");
+    assert_body_is(other, "\0\0\0\0\4news");
+    phase = GRPC_CLOSING;
+    grpc_calls_wake(&server);
+    grpc_calls_wake(&server);
+    client_run(&client);
+    assert_status(one, "14", "over");
+    assert_status(other, "14", "over");
 }
 
 static void test_call__wants_its_last_message_whole(void **state) {

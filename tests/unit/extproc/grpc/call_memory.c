@@ -33,9 +33,13 @@ static const struct process_options process = {.body_limit_bytes = 1 << 20,
                                                .sse_line_limit_bytes = 1024};
 static struct metrics metrics;
 static struct budget budget;
-static atomic_bool is_draining;
-static const struct grpc_server server = {
-    .process = &process, .metrics = &metrics, .budget = &budget, .is_draining = &is_draining};
+static struct budget streams_budget;
+static atomic_int phase;
+static struct grpc_server server = {.process = &process,
+                                    .metrics = &metrics,
+                                    .budget = &budget,
+                                    .streams_budget = &streams_budget,
+                                    .phase = &phase};
 static const struct http2_options options = {.streams_most = 100};
 
 // What a client sends, in the pieces in which it sent them.
@@ -54,7 +58,7 @@ static void record_client(void) {
     struct client client;
     struct http2_session *session;
     assert_int_equal(
-        http2_session_new(&options, &grpc_call_handler, (void *)&server, NS_PER_SECOND, &session),
+        http2_session_new(&options, &grpc_call_handler, &server, NS_PER_SECOND, &session),
         STATUS_OK);
     client_init(&client, session, 65535);
     int32_t check = client_request(&client, "/grpc.health.v1.Health/Check");
@@ -79,7 +83,7 @@ static void record_client(void) {
 static void replay(void) {
     struct http2_session *session;
     struct buffer output = {0};
-    if (http2_session_new(&options, &grpc_call_handler, (void *)&server, NS_PER_SECOND, &session) !=
+    if (http2_session_new(&options, &grpc_call_handler, &server, NS_PER_SECOND, &session) !=
         STATUS_OK) {
         return;
     }
@@ -105,7 +109,7 @@ static void test_call_memory__survives_each_failed_allocation(void **state) {
         is_counting = true;
         replay();
         is_counting = false;
-        assert_int_equal(budget.used_bytes, 0);
+        assert_int_equal(budget.used, 0);
         assert_int_equal(metrics_read(&metrics, METRIC_STREAMS), 0);
     } while (allocation >= failing);
     assert_in_range(failing, 50, 10000);

@@ -17,7 +17,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
     (void)state;
     envelope_done(&reader);
-    return budget.used_bytes == 0 ? 0 : -1;
+    return budget.used == 0 ? 0 : -1;
 }
 
 static void append_message(struct buffer *stream, struct bytes message) {
@@ -71,7 +71,7 @@ static void test_envelope__borrows_a_message_that_comes_whole(void **state) {
     assert_int_equal(envelope_read(&reader, &input, &message), STATUS_OK);
     assert_ptr_equal(message.data, stream + ENVELOPE_PREFIX_BYTES);
     assert_int_equal(message.len, 2);
-    assert_int_equal(budget.used_bytes, 0);
+    assert_int_equal(budget.used, 0);
 }
 
 static void test_envelope__knows_whether_a_message_is_cut(void **state) {
@@ -116,17 +116,17 @@ static void test_envelope__makes_room_only_as_a_long_message_arrives(void **stat
     envelope_write_prefix(prefix, MESSAGE_MOST);
     struct bytes input = bytes_of(prefix, sizeof(prefix));
     assert_int_equal(envelope_read(&reader, &input, &got), STATUS_TRUNCATED);
-    assert_int_equal(budget.used_bytes, FIRST_ROOM_BYTES);
+    assert_int_equal(budget.used, FIRST_ROOM_BYTES);
     input = bytes_of(message.data, FIRST_ROOM_BYTES);
     assert_int_equal(envelope_read(&reader, &input, &got), STATUS_TRUNCATED);
-    assert_int_equal(budget.used_bytes, 2 * FIRST_ROOM_BYTES);
+    assert_int_equal(budget.used, 2 * FIRST_ROOM_BYTES);
     input = bytes_of(message.data, MESSAGE_MOST - FIRST_ROOM_BYTES - 1);
     assert_int_equal(envelope_read(&reader, &input, &got), STATUS_OK);
     assert_int_equal(got.len, MESSAGE_MOST);
-    assert_int_equal(budget.used_bytes, MESSAGE_MOST);
+    assert_int_equal(budget.used, MESSAGE_MOST);
     // The next call lets the memory go: an idle stream holds none.
     assert_int_equal(envelope_read(&reader, &input, &got), STATUS_TRUNCATED);
-    assert_int_equal(budget.used_bytes, 0);
+    assert_int_equal(budget.used, 0);
     free(piece);
 }
 
@@ -135,19 +135,19 @@ static void test_envelope__takes_no_more_for_a_short_message_than_it_is_long(voi
     const uint8_t stream[] = {0, 0, 0, 1, 0, 'x'};
     struct bytes input = bytes_of(stream, sizeof(stream)), message;
     assert_int_equal(envelope_read(&reader, &input, &message), STATUS_TRUNCATED);
-    assert_int_equal(budget.used_bytes, 256);
+    assert_int_equal(budget.used, 256);
 }
 
 static void test_envelope__stops_where_the_budget_of_all_ends(void **state) {
     (void)state;
-    budget.most_bytes = 300;
+    budget.most = 300;
     const uint8_t stream[] = {0, 0, 0, 1, 0, 'x'};
     struct envelope_reader other = reader;
     struct bytes input = bytes_of(stream, sizeof(stream)), message;
     assert_int_equal(envelope_read(&reader, &input, &message), STATUS_TRUNCATED);
     input = bytes_of(stream, sizeof(stream));
     assert_int_equal(envelope_read(&other, &input, &message), STATUS_NO_MEMORY);
-    assert_int_equal(budget.used_bytes, 256);
+    assert_int_equal(budget.used, 256);
     envelope_done(&reader);
     envelope_done(&other);
     input = bytes_of(stream, sizeof(stream));

@@ -3,19 +3,26 @@
 
 #include "extproc/observer.h"
 
-static atomic_bool is_draining;
+static atomic_int phase;
+static struct budget streams_budget;
 static struct metrics metrics;
 static const struct process_options process = {.body_limit_bytes = 1000,
                                                .sse_line_limit_bytes = 1000};
 static const struct grpc_server server = {
-    .process = &process, .metrics = &metrics, .is_draining = &is_draining};
+    .process = &process, .metrics = &metrics, .streams_budget = &streams_budget, .phase = &phase};
+
+static void *open_call(const struct grpc_method *method, const struct grpc_server *of) {
+    void *call = NULL;
+    assert_int_equal(method->open(of, &call), STATUS_OK);
+    return call;
+}
 
 static struct grpc_verdict check(struct bytes request, struct buffer *answer) {
     const struct grpc_method *method = grpc_method_find(
         BYTES_LITERAL("/grpc.health.v1.Health/Check"));
     assert_non_null(method);
-    assert_true(method->is_unary);
-    void *call = method->open(&server);
+    assert_true(method->takes_one);
+    void *call = open_call(method, &server);
     struct grpc_verdict verdict = method->receive(call, request, answer);
     method->close(call);
     assert_true(verdict.ends_call);
@@ -36,13 +43,13 @@ static void test_method__health_serves_until_it_drains(void **state) {
     (void)state;
     const struct bytes own = BYTES_LITERAL("\x0a\x2b"
                                            "envoy.service.ext_proc.v3.ExternalProcessor");
-    is_draining = false;
+    phase = GRPC_SERVING;
     assert_health(BYTES_EMPTY, "\x08\x01");
     assert_health(own, "\x08\x01");
-    is_draining = true;
+    phase = GRPC_DRAINING;
     assert_health(BYTES_EMPTY, "\x08\x02");
     assert_health(own, "\x08\x02");
-    is_draining = false;
+    phase = GRPC_SERVING;
 }
 
 static void test_method__health_knows_no_other_service(void **state) {
@@ -62,8 +69,67 @@ static void test_method__health_refuses_what_it_can_not_read(void **state) {
     assert_int_equal(check(BYTES_LITERAL("\x0a\x09x"), &answer).status, GRPC_INVALID_ARGUMENT);
     const struct grpc_method *method = grpc_method_find(
         BYTES_LITERAL("/grpc.health.v1.Health/Check"));
-    assert_int_equal(method->refuse((void *)&server, &answer).status, GRPC_RESOURCE_EXHAUSTED);
+    assert_int_equal(method->refuse((void *)&server, GRPC_REFUSAL_TOO_LARGE, &answer).status,
+                     GRPC_RESOURCE_EXHAUSTED);
     assert_int_equal(answer.len, 0);
+}
+
+// One answer of Watch; the state is the call's.
+static void assert_watched(struct grpc_verdict verdict, struct buffer *answer,
+                           const char *expected) {
+    assert_false(verdict.ends_call);
+    assert_int_equal(verdict.has_answer, expected != NULL);
+    if (expected != NULL) assert_memory_equal(answer->data, expected, 2);
+    assert_int_equal(answer->len, expected != NULL ? 2 : 0);
+    answer->len = 0;
+}
+
+static void test_method__watch_tells_each_change_once(void **state) {
+    (void)state;
+    const struct grpc_method *method = grpc_method_find(
+        BYTES_LITERAL("/grpc.health.v1.Health/Watch"));
+    struct buffer answer = {0};
+    void *known = open_call(method, &server), *unknown = open_call(method, &server);
+    void *silent = open_call(method, &server);
+    assert_watched(method->receive(known, BYTES_EMPTY, &answer), &answer, "\x08\x01");
+    assert_watched(method->receive(unknown, BYTES_LITERAL("\x0a\x01x"), &answer), &answer,
+                   "\x08\x03");
+    assert_watched(method->wake(known, &answer), &answer, NULL);
+    phase = GRPC_DRAINING;
+    assert_watched(method->wake(known, &answer), &answer, "\x08\x02");
+    assert_watched(method->wake(known, &answer), &answer, NULL);
+    assert_watched(method->wake(unknown, &answer), &answer, NULL);
+    assert_watched(method->wake(silent, &answer), &answer, NULL);
+    assert_int_equal(method->receive(known, BYTES_EMPTY, &answer).status, GRPC_INVALID_ARGUMENT);
+    phase = GRPC_CLOSING;
+    assert_int_equal(method->wake(known, &answer).status, GRPC_UNAVAILABLE);
+    assert_true(method->wake(silent, &answer).ends_call);
+    phase = GRPC_SERVING;
+    method->close(known);
+    method->close(unknown);
+    method->close(silent);
+    buffer_done(&answer);
+}
+
+static void test_method__process_counts_its_calls_and_turns_more_away(void **state) {
+    (void)state;
+    const struct grpc_method *method = grpc_method_find(
+        BYTES_LITERAL("/envoy.service.ext_proc.v3.ExternalProcessor/Process"));
+    streams_budget.most = 1;
+    void *first = open_call(method, &server), *second = NULL;
+    assert_int_equal(method->open(&server, &second), STATUS_BUSY);
+    struct buffer answer = {0};
+    struct grpc_verdict verdict = method->turn_away(&server, &answer);
+    assert_true(verdict.has_answer && verdict.ends_call);
+    assert_int_equal(verdict.status, GRPC_OK);
+    assert_memory_equal(answer.data, "\x3a", 1);                          // immediate_response
+    assert_non_null(memmem(answer.data, answer.len, "\x08\xf7\x03", 3));  // its status, 503
+    method->close(first);
+    second = open_call(method, &server);
+    method->close(second);
+    assert_int_equal(streams_budget.used, 0);
+    streams_budget.most = 0;
+    buffer_done(&answer);
 }
 
 static void test_method__process_hands_messages_to_the_processor(void **state) {
@@ -71,9 +137,9 @@ static void test_method__process_hands_messages_to_the_processor(void **state) {
     const struct grpc_method *method = grpc_method_find(
         BYTES_LITERAL("/envoy.service.ext_proc.v3.ExternalProcessor/Process"));
     assert_non_null(method);
-    assert_false(method->is_unary);
+    assert_false(method->takes_one);
     assert_int_equal(method->message_most_bytes(&server), 1000 + (1 << 20));
-    void *stream = method->open(&server);
+    void *stream = open_call(method, &server);
     struct buffer answer = {0};
     struct grpc_verdict verdict = method->receive(stream, BYTES_LITERAL("\xff"), &answer);
     assert_false(verdict.has_answer);
@@ -130,13 +196,14 @@ static void test_method__lists_streams_while_they_are_open(void **state) {
     struct stream_list streams = STREAM_LIST_INIT;
     const struct process_options watched = {
         .body_limit_bytes = 1000, .sse_line_limit_bytes = 1000, .observer = &observer};
-    const struct grpc_server listing = {
-        .process = &watched, .metrics = &metrics, .is_draining = &is_draining, .streams = &streams};
+    struct grpc_server listing = server;
+    listing.process = &watched;
+    listing.streams = &streams;
     const struct grpc_method *method = grpc_method_find(
         BYTES_LITERAL("/envoy.service.ext_proc.v3.ExternalProcessor/Process"));
     struct seen begun = {0}, labelled = {0}, closed = {0};
     struct buffer answer = {0};
-    void *stream = method->open(&listing);
+    void *stream = open_call(method, &listing);
     stream_list_visit(&streams, see, &begun);
     assert_int_equal(begun.count, 1);
     assert_int_equal(begun.label, 0);
@@ -158,5 +225,5 @@ static void test_method__finds_whole_paths_only(void **state) {
     assert_null(grpc_method_find(BYTES_EMPTY));
     assert_null(grpc_method_find(BYTES_LITERAL("/grpc.health.v1.Health/Chec")));
     assert_null(grpc_method_find(BYTES_LITERAL("/grpc.health.v1.Health/Checks")));
-    assert_null(grpc_method_find(BYTES_LITERAL("/grpc.health.v1.Health/Watch")));
+    assert_null(grpc_method_find(BYTES_LITERAL("/grpc.health.v1.Health/List")));
 }

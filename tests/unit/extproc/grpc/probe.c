@@ -7,10 +7,14 @@
 
 static struct metrics metrics;
 static struct budget budget;
-static atomic_bool is_draining;
+static struct budget streams_budget;
+static atomic_int phase;
 static const struct process_options process = {.body_limit_bytes = 1000};
-static const struct grpc_server server = {
-    .process = &process, .metrics = &metrics, .budget = &budget, .is_draining = &is_draining};
+static struct grpc_server server = {.process = &process,
+                                    .metrics = &metrics,
+                                    .budget = &budget,
+                                    .streams_budget = &streams_budget,
+                                    .phase = &phase};
 
 // What a listener answers to the probe, read in pieces of `piece_bytes`.
 static enum probe_verdict ask(size_t piece_bytes) {
@@ -18,7 +22,7 @@ static enum probe_verdict ask(size_t piece_bytes) {
     struct http2_session *session;
     struct buffer output = {0};
     assert_int_equal(
-        http2_session_new(&options, &grpc_call_handler, (void *)&server, NS_PER_SECOND, &session),
+        http2_session_new(&options, &grpc_call_handler, &server, NS_PER_SECOND, &session),
         STATUS_OK);
     assert_int_equal(http2_session_receive(session, probe_request(), NS_PER_SECOND), STATUS_OK);
     assert_int_equal(http2_session_send(session, &output, SIZE_MAX), STATUS_OK);
@@ -36,17 +40,17 @@ static enum probe_verdict ask(size_t piece_bytes) {
 
 static void test_probe__hears_that_our_server_serves(void **state) {
     (void)state;
-    is_draining = false;
+    phase = GRPC_SERVING;
     assert_int_equal(ask(1), PROBE_SERVING);
     assert_int_equal(ask(SIZE_MAX / 2), PROBE_SERVING);
 }
 
 static void test_probe__hears_that_our_server_drains(void **state) {
     (void)state;
-    is_draining = true;
+    phase = GRPC_DRAINING;
     assert_int_equal(ask(1), PROBE_NOT_SERVING);
     assert_int_equal(ask(SIZE_MAX / 2), PROBE_NOT_SERVING);
-    is_draining = false;
+    phase = GRPC_SERVING;
 }
 
 static enum probe_verdict verdict_on(struct bytes bytes) {

@@ -76,7 +76,8 @@ static void test_address__refuses_with_the_reason(void **state) {
     assert_refused(":1x", "port is not a number");
     assert_refused(":1063 ", "port is not a number");
     assert_refused(":00000000000000000001063", "port is not a number");
-    assert_refused("localhost:1063", "host is neither");
+    assert_refused("localhosts:1063", "host is neither");
+    assert_refused("localhost", "no port");
     assert_refused("::1:1063", "host is neither");
     assert_refused("[::1:1063", "host is neither");
     assert_refused("[:1063", "host is neither");
@@ -91,6 +92,24 @@ static void test_address__refuses_with_the_reason(void **state) {
     assert_refused("unix:///a?mode=0888", "only mode");
     assert_refused("unix:///a?mode=1000", "only mode");
     assert_refused("unix:///a?user=me", "only mode");
+}
+
+static void test_address__localhost_is_both_loopback_addresses(void **state) {
+    (void)state;
+    struct listen_address addresses[LISTEN_ADDRESSES_MOST];
+    char message[LISTEN_MESSAGE_BYTES];
+    size_t count = 0;
+    assert_int_equal(listen_address_parse_list(" localhost:7, :8", addresses, &count, message),
+                     STATUS_OK);
+    assert_int_equal(count, 3);
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&addresses[0].socket;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&addresses[1].socket;
+    assert_int_equal(ntohl(v4->sin_addr.s_addr), INADDR_LOOPBACK);
+    assert_false(addresses[0].is_optional);
+    assert_true(IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr));
+    assert_true(addresses[1].is_optional);
+    assert_int_equal(ntohs(v6->sin6_port), 7);
+    assert_int_equal(v4->sin_port, v6->sin6_port);
 }
 
 static void test_address__reads_lists(void **state) {

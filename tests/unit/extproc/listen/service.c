@@ -19,7 +19,7 @@ enum { WAIT_MS = 20000, FDS_MOST = 64 };
 
 static const struct process_options process = {.body_limit_bytes = 1 << 20,
                                                .sse_line_limit_bytes = 1 << 20};
-static struct budget budget;
+static struct budget budget, streams_budget;
 static struct service_options options;
 static struct listen_socket address;
 static struct service *service;
@@ -28,14 +28,15 @@ static size_t fd_count;
 
 static int setup(void **state) {
     (void)state;
-    budget = (struct budget){0};
+    budget = streams_budget = (struct budget){0};
     options = (struct service_options){.worker_count = 3,
                                        .connections_most = 100,
                                        .streams_most = 1024,
                                        .drain_delay_ns = 0,
                                        .drain_deadline_ns = LONG_NS,
                                        .process = &process,
-                                       .budget = &budget};
+                                       .budget = &budget,
+                                       .streams_budget = &streams_budget};
     fd_count = 0;
     return 0;
 }
@@ -45,7 +46,7 @@ static int teardown(void **state) {
     while (fd_count > 0) close(fds[--fd_count]);
     service_free(service);
     service = NULL;
-    return budget.used_bytes == 0 ? 0 : -1;
+    return budget.used == 0 && streams_budget.used == 0 ? 0 : -1;
 }
 
 static void start_at(const char *text) {
@@ -438,11 +439,11 @@ static void test_service__writes_the_metrics_of_all_threads(void **state) {
     start();
     assert_int_equal(check(connect_to_service()), PROBE_SERVING);
     assert_int_equal(check(connect_to_service()), PROBE_SERVING);
-    budget.used_bytes = 77;
+    budget.used = 77;
     struct buffer text = {0};
     assert_int_equal(service_write_metrics(service, &text), STATUS_OK);
     assert_int_equal(buffer_append_byte(&text, '\0'), STATUS_OK);
-    budget.used_bytes = 0;
+    budget.used = 0;
     const char *all = (const char *)text.data;
     assert_non_null(strstr(all, "\nextproc_streams_total 2\n"));
     assert_non_null(strstr(all, "\nextproc_connections 2\n"));

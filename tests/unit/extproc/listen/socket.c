@@ -2,6 +2,7 @@
 // Real sockets on loopback and in a folder of the test's own.
 #include "extproc/listen/socket.c"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 static char folder[64];
@@ -160,4 +161,28 @@ static void test_socket__names_the_reason_of_the_system(void **state) {
     snprintf(text, sizeof(text), "unix://%s/no/such/folder", folder);
     assert_int_equal(open_text(text, &one, message), STATUS_SYSTEM);
     assert_non_null(strstr(message, "no such file or directory"));
+}
+
+static void test_socket__opens_all_of_a_list_or_none(void **state) {
+    (void)state;
+    struct listen_address addresses[LISTEN_ADDRESSES_MOST];
+    struct listen_socket sockets[LISTEN_ADDRESSES_MOST];
+    char message[LISTEN_MESSAGE_BYTES], text[128];
+    size_t count, opened = 0;
+    assert_int_equal(listen_address_parse_list("localhost:0", addresses, &count, message),
+                     STATUS_OK);
+    assert_int_equal(listen_sockets_open(addresses, count, sockets, &opened, message), STATUS_OK);
+    assert_in_range(opened, 1, 2);
+    // The port is one: what reaches the first by a name has to find the second there.
+    for (size_t i = 0; i < opened; i++) {
+        assert_true(is_reachable(&sockets[i]));
+        assert_string_equal(strrchr(sockets[i].name, ':'), strrchr(sockets[0].name, ':'));
+    }
+    snprintf(text, sizeof(text), "127.0.0.1:0,%s", sockets[0].name);
+    assert_int_equal(listen_address_parse_list(text, addresses, &count, message), STATUS_OK);
+    struct listen_socket others[LISTEN_ADDRESSES_MOST];
+    assert_int_equal(listen_sockets_open(addresses, count, others, &count, message), STATUS_BUSY);
+    assert_non_null(strstr(message, sockets[0].name));
+    assert_int_equal(fcntl(others[0].fd, F_GETFD), -1);
+    listen_sockets_close(sockets, opened);
 }

@@ -154,10 +154,10 @@ static inline void envoy_send_trailers(struct envoy *envoy, int which) {
     envoy_send(envoy, &request);
 }
 
-// A message too long to be collected.
-static inline void envoy_send_too_much(struct envoy *envoy) {
+// A message that is not collected.
+static inline void envoy_send_uncollected(struct envoy *envoy, enum process_refusal why) {
     envoy_forget_answer(envoy);
-    envoy_take(envoy, process_stream_refuse(envoy->stream, &envoy->bytes));
+    envoy_take(envoy, process_stream_refuse(envoy->stream, why, &envoy->bytes));
 }
 
 static inline uint64_t envoy_metric(const struct envoy *envoy, enum metric metric) {

@@ -235,7 +235,7 @@ static void test_process__a_request_in_pieces_is_refused_unless_that_is_all(void
 
 static void test_process__too_long_messages_are_decided_by_what_is_awaited(void **state) {
     (void)state;
-    envoy_send_too_much(&envoy);  // headers: they must not pass unchecked
+    envoy_send_uncollected(&envoy, PROCESS_TOO_LARGE);  // headers: they must not pass unchecked
     assert_false(envoy.verdict.has_answer);
     assert_true(envoy.verdict.ends_stream);
     assert_int_equal(envoy.verdict.grpc_status, GRPC_RESOURCE_EXHAUSTED);
@@ -243,13 +243,13 @@ static void test_process__too_long_messages_are_decided_by_what_is_awaited(void 
     envoy_stop(&envoy);
     envoy_start(&envoy);
     send_post(CHAT);
-    envoy_send_too_much(&envoy);
+    envoy_send_uncollected(&envoy, PROCESS_TOO_LARGE);
     assert_refused(413, "extproc_body_too_large", "10000");
 
     envoy_stop(&envoy);
     envoy_start(&envoy);
     send_post("/v1/files");
-    envoy_send_too_much(&envoy);  // not ours: goes on without us
+    envoy_send_uncollected(&envoy, PROCESS_TOO_LARGE);  // not ours: goes on without us
     assert_true(envoy.verdict.ends_stream);
     assert_int_equal(envoy.verdict.grpc_status, GRPC_OK);
 
@@ -257,11 +257,32 @@ static void test_process__too_long_messages_are_decided_by_what_is_awaited(void 
     envoy_start(&envoy);
     send_good_request();
     send_reply_headers("200", "application/json");
-    envoy_send_too_much(&envoy);
+    envoy_send_uncollected(&envoy, PROCESS_TOO_LARGE);
     assert_false(envoy.verdict.has_answer);
     assert_true(envoy.verdict.ends_stream);
     assert_int_equal(envoy.verdict.grpc_status, GRPC_OK);
     assert_int_equal(envoy_metric(&envoy, METRIC_RESPONSES_UNREADABLE), 1);
+}
+
+static void test_process__overload_refuses_requests_and_lets_replies_pass(void **state) {
+    (void)state;
+    envoy_send_uncollected(&envoy, PROCESS_OVERLOADED);
+    assert_refused(503, "extproc_overloaded", "try again");
+
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    send_post(CHAT);
+    envoy_send_uncollected(&envoy, PROCESS_OVERLOADED);
+    assert_refused(503, "extproc_overloaded", "try again");
+    assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_OVERLOADED), 1);
+
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    send_good_request();
+    send_reply_headers("200", "application/json");
+    envoy_send_uncollected(&envoy, PROCESS_OVERLOADED);
+    assert_false(envoy.verdict.has_answer);
+    assert_int_equal(envoy.verdict.grpc_status, GRPC_OK);
 }
 
 static void test_process__what_is_no_message_ends_the_stream(void **state) {
