@@ -20,7 +20,7 @@
 #define EXTPROC_VERSION "dev"
 #endif
 
-enum { EXIT_BAD_SETTING = 2, LABEL_TEXT_BYTES = 64 };
+enum { EXIT_BAD_SETTING = 2 };
 
 struct values {
     struct extproc_options extproc;
@@ -255,19 +255,9 @@ static void write_pprof_metrics(struct buffer *text, void *context) {
     }
 }
 
-// What the profiler is told of requests. In one order, so that equal sets are equal.
+// What the profiler is told of requests.
 static uint32_t label(uint32_t before, const char *key, struct bytes value) {
-    static const char *const keys[] = {"operation", "model", "route"};
-    char text[LABEL_TEXT_BYTES] = "";
-    memcpy(text, value.data, value.len < sizeof text ? value.len : sizeof text - 1);
-    struct pprof_label labels[COUNT_OF(keys)];
-    size_t count = 0;
-    for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        bool is_new = strcmp(keys[i], key) == 0;
-        const char *known = is_new ? text : pprof_labels_value(before, keys[i]);
-        if (known[0] != '\0') labels[count++] = (struct pprof_label){keys[i], known};
-    }
-    return pprof_labels_intern(labels, count);
+    return pprof_labels_add(before, key, (const char *)value.data, value.len);
 }
 
 static const struct observer observer = {

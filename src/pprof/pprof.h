@@ -93,6 +93,11 @@ struct pprof_label {
 // 255 sets are told apart; every further one has the values "other". Context: any thread.
 PPROF_API uint32_t pprof_labels_intern(const struct pprof_label *labels, size_t count);
 
+// The set `before` (0: the empty one) with this label besides, in the place of one of the same key:
+// for what becomes known bit by bit. Tens of nanoseconds once it is known. Context: any thread.
+PPROF_API uint32_t pprof_labels_add(uint32_t before, const char *key, const char *value,
+                                    size_t value_bytes);
+
 // From now on the calling thread works on what the number stands for (0: nothing); returns what was
 // in force, for pprof_labels_pop. Nanoseconds. Context: any thread, signal.
 PPROF_API uint32_t pprof_labels_push(uint32_t set);

@@ -2,24 +2,73 @@
 #include "pprof/profile/labels.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "pprof/libc/plain.h"
 
+enum { STEPS_MOST = 512, STEP_SLOTS = 2 * STEPS_MOST };
+
+// The way from a set to the one with a label more, so that going it again takes no lock. A slot is
+// written once, and read from then on.
+struct step {
+    atomic_uint to;  // 0: the slot is free; pairs release and acquire for the rest
+    uint32_t from;
+    struct label label;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* written under lock; a number is given out when its set is complete */
 // Number n lies at sets[n - 1]; the last is the one that stands for all that did not fit.
 static struct label_set sets[LABEL_SETS_MOST];
+static atomic_uint set_count;
+static struct step steps[STEP_SLOTS];
+/* guarded by lock */
 static uint64_t hashes[LABEL_SETS_MOST];  // of the sets: what a search looks at first
-static uint32_t set_count;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t step_count;
+
+static uint64_t mix(uint64_t hash, uint64_t word) {
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
+// Texts by words: they are zero-filled, so one ends with the first word that is zero. This is on
+// the way of each request, and libc compares byte by byte.
+static uint64_t word_at(const char *text, size_t place) {
+    uint64_t word;
+    memcpy(&word, text + place, sizeof word);
+    return word;
+}
+
+static bool is_equal_text(const char *a, const char *b, size_t size) {
+    for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+        if (word_at(a, i) != word_at(b, i)) return false;
+        if (word_at(a, i) == 0) return true;
+    }
+    return true;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text, size_t size) {
+    for (size_t i = 0; i < size && word_at(text, i) != 0; i += sizeof(uint64_t)) {
+        hash = mix(hash, word_at(text, i));
+    }
+    return mix(hash, size);
+}
+
+static bool is_equal(const struct label *a, const struct label *b) {
+    return is_equal_text(a->key, b->key, sizeof a->key) &&
+           is_equal_text(a->value, b->value, sizeof a->value);
+}
+
+static uint64_t hash_label(uint64_t hash, const struct label *label) {
+    hash = hash_text(hash, label->key, sizeof label->key);
+    return hash_text(hash, label->value, sizeof label->value);
+}
 
 static uint64_t hash_of(const struct label_set *set) {
-    uint64_t words[sizeof *set / sizeof(uint64_t)];
-    memcpy(words, set, sizeof words);
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        hash = (hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
-    }
+    uint64_t hash = 0;
+    for (int i = 0; i < LABELS_MOST; i++) hash = hash_label(hash, &set->labels[i]);
     return hash;
 }
 
@@ -40,22 +89,83 @@ static void make_other(const struct label_set *set) {
     }
 }
 
-uint32_t labels_intern(const struct label_set *set) {
+static uint32_t intern_locked(const struct label_set *set) {
     uint64_t hash = hash_of(set);
-    plain_lock(&lock);
     uint32_t number = find(set, hash);
-    if (number == 0 && set_count < LABEL_SETS_MOST) {
-        number = ++set_count;
-        if (number == LABEL_SETS_MOST) {
-            make_other(set);
-        } else {
-            sets[number - 1] = *set;
-            hashes[number - 1] = hash;
-        }
+    if (number != 0) return number;
+    if (set_count == LABEL_SETS_MOST) return LABEL_SETS_MOST;
+    if (set_count == LABEL_SETS_MOST - 1) {
+        make_other(set);
+    } else {
+        sets[set_count] = *set;
+        hashes[set_count] = hash;
     }
-    if (number == 0) number = LABEL_SETS_MOST;
+    return atomic_fetch_add(&set_count, 1) + 1;
+}
+
+uint32_t labels_intern(const struct label_set *set) {
+    plain_lock(&lock);
+    uint32_t number = intern_locked(set);
     plain_unlock(&lock);
     return number;
+}
+
+// The step's slot, or the free one where it would be.
+static struct step *find_step(uint32_t from, const struct label *label) {
+    for (uint64_t i = hash_label(from, label);; i++) {
+        struct step *step = &steps[i % STEP_SLOTS];
+        if (atomic_load_explicit(&step->to, memory_order_acquire) == 0) return step;
+        if (step->from == from && is_equal(&step->label, label)) return step;
+    }
+}
+
+// The set with the label in the place of one of that key, or in the order of keys: equal sets are
+// equal in whatever order they were put together.
+static struct label_set with_label(uint32_t from, const struct label *label) {
+    struct label_set set = {0};
+    if (from != 0) set = sets[from - 1];
+    int place = 0;
+    while (place < LABELS_MOST && set.labels[place].key[0] != '\0' &&
+           strcmp(set.labels[place].key, label->key) < 0) {
+        place++;
+    }
+    if (place == LABELS_MOST) return set;
+    if (strcmp(set.labels[place].key, label->key) != 0) {
+        size_t behind = (size_t)(LABELS_MOST - 1 - place);
+        if (set.labels[LABELS_MOST - 1].key[0] != '\0') return set;
+        memmove(&set.labels[place + 1], &set.labels[place], behind * sizeof set.labels[0]);
+    }
+    set.labels[place] = *label;
+    return set;
+}
+
+// Only ways to sets that were told apart are kept: the others are as many as clients like.
+static uint32_t make_step(uint32_t from, const struct label *label) {
+    plain_lock(&lock);
+    struct step *step = find_step(from, label);
+    uint32_t to = atomic_load(&step->to);
+    if (to == 0) {
+        const struct label_set set = with_label(from, label);
+        to = intern_locked(&set);
+        if (to != LABEL_SETS_MOST && step_count < STEPS_MOST) {
+            step_count++;
+            step->from = from;
+            step->label = *label;
+            atomic_store_explicit(&step->to, to, memory_order_release);
+        }
+    }
+    plain_unlock(&lock);
+    return to;
+}
+
+uint32_t labels_add(uint32_t number, const struct label *label) {
+    if (number == LABEL_SETS_MOST) return number;
+    uint32_t to = atomic_load_explicit(&find_step(number, label)->to, memory_order_acquire);
+    if (to != 0) return to;
+    if (atomic_load_explicit(&set_count, memory_order_relaxed) == LABEL_SETS_MOST) {
+        return LABEL_SETS_MOST;
+    }
+    return make_step(number, label);
 }
 
 const struct label_set *labels_get(uint32_t number) {

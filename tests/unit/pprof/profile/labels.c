@@ -6,7 +6,9 @@
 static int setup(void **state) {
     (void)state;
     memset(sets, 0, sizeof sets);
+    memset(steps, 0, sizeof steps);
     set_count = 0;
+    step_count = 0;
     return 0;
 }
 
@@ -77,4 +79,96 @@ static void test_labels__threads_that_intern_at_once_agree(void **state) {
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
     for (int i = 1; i < 4; i++) assert_memory_equal(numbers[i], numbers[0], sizeof numbers[0]);
     assert_int_equal(set_count, 100);
+}
+
+static struct label label_of(const char *key, const char *value) {
+    struct label label = {0};
+    memcpy(label.key, key, strlen(key));
+    memcpy(label.value, value, strlen(value));
+    return label;
+}
+
+static uint32_t add(uint32_t number, const char *key, const char *value) {
+    const struct label label = label_of(key, value);
+    return labels_add(number, &label);
+}
+
+static void test_labels__a_set_grows_label_by_label(void **state) {
+    (void)state;
+    uint32_t chat = add(0, "operation", "chat");
+    uint32_t both = add(chat, "model", "m");
+    assert_int_equal(add(0, "operation", "chat"), chat);
+    assert_int_equal(add(chat, "model", "m"), both);
+    assert_int_equal(add(add(0, "model", "m"), "operation", "chat"), both);  // in any order
+    assert_int_equal(add(add(chat, "model", "n"), "model", "m"), both);      // another value
+    assert_string_equal(labels_get(both)->labels[0].value, "m");
+    assert_string_equal(labels_get(both)->labels[1].value, "chat");
+    assert_string_equal(labels_get(both)->labels[2].key, "");
+    assert_string_equal(labels_get(chat)->labels[1].key, "");
+}
+
+// Would catch: a comparison that stops early, a key taken for a value.
+static void test_labels__labels_that_differ_anywhere_are_others(void **state) {
+    (void)state;
+    char value[LABEL_VALUE_BYTES] = "";
+    memset(value, 'v', sizeof value - 1);
+    uint32_t first = add(0, "k", value);
+    for (size_t i = 0; i < sizeof value - 1; i += 7) {
+        value[i] = 'w';
+        assert_int_not_equal(add(0, "k", value), first);
+        value[i] = 'v';
+    }
+    assert_int_not_equal(add(0, "l", value), first);
+    assert_int_equal(add(0, "k", value), first);
+    assert_int_not_equal(add(0, "a", "b"), add(0, "b", "a"));
+    assert_int_not_equal(add(1, "x", "y"), add(2, "x", "y"));
+}
+
+static void test_labels__one_too_many_is_left_out(void **state) {
+    (void)state;
+    static const char *const keys[] = {"b", "d", "a", "c"};
+    uint32_t full = 0;
+    for (int i = 0; i < LABELS_MOST; i++) full = add(full, keys[i], "1");
+    assert_int_equal(add(full, "bb", "2"), full);
+    assert_int_equal(add(full, "z", "2"), full);
+    assert_int_not_equal(add(full, "c", "2"), full);
+    assert_string_equal(labels_get(add(full, "c", "2"))->labels[2].value, "2");
+}
+
+static void test_labels__added_ones_that_do_not_fit_read_other(void **state) {
+    (void)state;
+    char text[16];
+    uint32_t chat = add(0, "operation", "chat");
+    for (int i = 0; i < 100000; i++) {
+        snprintf(text, sizeof text, "m%d", i);
+        add(chat, "model", text);
+    }
+    assert_int_equal(set_count, LABEL_SETS_MOST);
+    assert_in_range(step_count, 1, STEPS_MOST);
+    assert_int_equal(add(chat, "model", "m99999"), LABEL_SETS_MOST);
+    assert_int_equal(add(LABEL_SETS_MOST, "route", "r"), LABEL_SETS_MOST);
+    assert_string_equal(labels_get(LABEL_SETS_MOST)->labels[0].value, "other");
+}
+
+static void *add_many(void *ret_numbers) {
+    uint32_t *numbers = ret_numbers;
+    for (int round = 0; round < 100; round++) {
+        char text[16];
+        for (int i = 0; i < 100; i++) {
+            snprintf(text, sizeof text, "m%d", i);
+            numbers[i] = add(0, "model", text);
+        }
+    }
+    return NULL;
+}
+
+static void test_labels__threads_that_add_at_once_agree(void **state) {
+    (void)state;
+    static uint32_t numbers[4][100];
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, add_many, numbers[i]);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    for (int i = 1; i < 4; i++) assert_memory_equal(numbers[i], numbers[0], sizeof numbers[0]);
+    assert_int_equal(set_count, 100);
+    assert_int_equal(step_count, 100);
 }
