@@ -142,7 +142,7 @@ _force:
 
 -include $(OBJECTS:.o=.d)
 include image/image.mk image/oci/oci.mk
--include charts/charts.mk tests/tests.mk tests/run/run.mk tests/bench/bench.mk tests/kind/kind.mk tests/lint/lint.mk
+-include charts/charts.mk policies/policies.mk tests/tests.mk tests/run/run.mk tests/bench/bench.mk tests/kind/kind.mk tests/lint/lint.mk
 
 ##@ Clean
 

@@ -14,7 +14,7 @@ KNOBS    := $(if $(SAN),SAN=$(SAN))
 .PHONY: test
 test:
 	@image/tools.sh need build test run
-	@MAKE="$(MAKE) --no-print-directory" COUNTS=$(TESTED)/counts tests/test.sh unit $(if $(SAN),,fuzz test-go test-chart $(ALSO))
+	@MAKE="$(MAKE) --no-print-directory" COUNTS=$(TESTED)/counts tests/test.sh unit $(if $(SAN),,fuzz test-go test-chart test-policies $(ALSO))
 
 ## Unit tests, and T=tests/unit/...c for one file; SAN= for a sanitizer.
 .PHONY: unit

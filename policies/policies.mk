@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# The policies: their tests, which need no cluster.
+
+##@ Test
+
+## The policies, without a cluster: admission by the API server's own plugin, network policies by an
+## evaluator of others and by the schemas of those who enforce them (RUN=TestName for one).
+.PHONY: test-policies
+test-policies:
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" MODULE=policies tests/go.sh \
+	    $(BUILD)/release/tests/counts/test-policies ./... $(if $(RUN),-run '$(RUN)')

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package policies tests what is in policies/ without a cluster: admission policies by the plugin
+// of the real API server, network policies by an evaluator of others and by the schemas of those
+// who enforce them.
+package policies
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	registration "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+const folder = "../../policies"
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// documents splits a YAML stream.
+func documents(t *testing.T, file string) []string {
+	t.Helper()
+	return strings.Split(read(t, file), "\n---\n")
+}
+
+func objects(t *testing.T, file string) []*unstructured.Unstructured {
+	t.Helper()
+	var all []*unstructured.Unstructured
+	for _, text := range documents(t, file) {
+		object := &unstructured.Unstructured{}
+		encoded, err := yaml.YAMLToJSONStrict([]byte(text))
+		if err == nil {
+			err = object.UnmarshalJSON(encoded)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v in\n%s", file, err, text)
+		}
+		all = append(all, object)
+	}
+	return all
+}
+
+func readPolicies(t *testing.T) []*policy {
+	t.Helper()
+	files, _ := filepath.Glob(folder + "/admission/*/policy.yaml")
+	var all []*policy
+	for _, file := range files {
+		at := filepath.Dir(file)
+		p := &policy{
+			name:    filepath.Base(at),
+			policy:  &registration.ValidatingAdmissionPolicy{},
+			binding: &registration.ValidatingAdmissionPolicyBinding{},
+			good:    objects(t, at+"/good.yaml"),
+			bad:     objects(t, at+"/bad.yaml"),
+		}
+		for i, into := range []any{p.policy, p.binding} {
+			if err := yaml.UnmarshalStrict([]byte(documents(t, file)[i]), into); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+		}
+		p.fillIn()
+		all = append(all, p)
+	}
+	if len(all) == 0 {
+		t.Fatal("there are no policies")
+	}
+	return all
+}
+
+func TestPoliciesWarnUnlessTheyAreToldToDeny(t *testing.T) {
+	for _, p := range readPolicies(t) {
+		t.Run(p.name, func(t *testing.T) {
+			names := []string{p.policy.Name, p.binding.Name, p.binding.Spec.PolicyName}
+			for _, name := range names {
+				if name != p.name+".extproc" {
+					t.Errorf("names: %v", names)
+				}
+			}
+			warn := []registration.ValidationAction{registration.Warn}
+			if !slices.Equal(p.binding.Spec.ValidationActions, warn) {
+				t.Errorf("actions: %v", p.binding.Spec.ValidationActions)
+			}
+			server := newAPIServer(t, p)
+			for _, bad := range p.bad {
+				shown, err := server.write(t, p.namespace(), bad, nil)
+				if err != nil || len(shown) == 0 || !strings.Contains(shown[0], "Fix: ") {
+					t.Errorf("%s: %v %q", bad.GetName(), err, shown)
+				}
+			}
+		})
+	}
+}
+
+func TestPoliciesRefuseBadSamples(t *testing.T) {
+	for _, p := range readPolicies(t) {
+		t.Run(p.name, func(t *testing.T) {
+			server := newAPIServer(t, p.with(registration.Deny))
+			for _, bad := range p.bad {
+				_, err := server.write(t, p.namespace(), bad, nil)
+				if err == nil || !strings.Contains(err.Error(), ". Fix: ") {
+					t.Errorf("%s: %v", bad.GetName(), err)
+					continue
+				}
+				t.Log(err)
+			}
+		})
+	}
+}
+
+// A good sample of one policy is a bad one of none.
+func TestPoliciesLetGoodSamplesThrough(t *testing.T) {
+	policies := readPolicies(t)
+	server := newAPIServer(t, policies...)
+	for _, p := range policies {
+		t.Run(p.name, func(t *testing.T) {
+			for _, good := range p.good {
+				if shown, err := server.write(t, p.namespace(), good, nil); err != nil || shown != nil {
+					t.Errorf("%s: %v %q", good.GetName(), err, shown)
+				}
+			}
+		})
+	}
+}
+
+// What the samples do not show is not tested.
+func TestEachValidationIsShownByABadSample(t *testing.T) {
+	for _, p := range readPolicies(t) {
+		for i, validation := range p.policy.Spec.Validations {
+			server := newAPIServer(t, p.with(registration.Deny).only(i))
+			refused := slices.ContainsFunc(p.bad, func(bad *unstructured.Unstructured) bool {
+				_, err := server.write(t, p.namespace(), bad, nil)
+				return err != nil
+			})
+			if !refused {
+				t.Errorf("%s: no bad sample for %q", p.name, validation.Expression)
+			}
+		}
+	}
+}
+
+// Who may not change a label of what is there, or remove a finalizer, has an outage.
+func TestPoliciesLetThroughWhatDoesNotChange(t *testing.T) {
+	for _, p := range readPolicies(t) {
+		server := newAPIServer(t, p.with(registration.Deny))
+		for _, bad := range p.bad {
+			labelled := bad.DeepCopy()
+			labelled.SetFinalizers([]string{"example.com/one"})
+			if _, err := server.write(t, p.namespace(), labelled, bad); err != nil {
+				t.Errorf("%s: %s: %v", p.name, bad.GetName(), err)
+			}
+		}
+		if _, err := server.write(t, p.namespace(), p.bad[0], p.good[0]); err == nil {
+			t.Errorf("%s: %s may be updated to %s", p.name, p.good[0].GetName(), p.bad[0].GetName())
+		}
+	}
+}
+
+func TestDisablingIsAskedForOnlyWhereTheNamespaceSaysSo(t *testing.T) {
+	for _, p := range readPolicies(t) {
+		if p.name != "require-disable-pprof" {
+			continue
+		}
+		server := newAPIServer(t, p.with(registration.Deny))
+		for _, bad := range p.bad {
+			if _, err := server.write(t, "plain", bad, nil); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// What the chart makes passes, but for the digest, which only a registry knows.
+func TestChartsObjectsPass(t *testing.T) {
+	goldens, _ := filepath.Glob("../chart/golden/*.yaml")
+	policies := readPolicies(t)
+	server := newAPIServer(t, policies...)
+	isValues := func(file string) bool { return strings.HasSuffix(file, ".values.yaml") }
+	for _, file := range slices.DeleteFunc(goldens, isValues) {
+		for _, object := range objects(t, file) {
+			shown, err := server.write(t, "plain", object, nil)
+			shown = slices.DeleteFunc(shown, func(text string) bool {
+				return strings.Contains(text, "'image-by-digest.extproc'") ||
+					// Its values ask for the node's network.
+					filepath.Base(file) == "everything.yaml" && strings.Contains(text, "hostNetwork")
+			})
+			if err != nil || len(shown) != 0 {
+				t.Errorf("%s: %s %s: %v %q", file, object.GetKind(), object.GetName(), err, shown)
+			}
+		}
+	}
+	if len(goldens) == 0 {
+		t.Fatal("there is nothing of the chart")
+	}
+}
+
+// Who applies a policy reads its first line.
+func TestPoliciesSayFirstWhatTheyFind(t *testing.T) {
+	for _, p := range readPolicies(t) {
+		first, _, _ := strings.Cut(read(t, folder+"/admission/"+p.name+"/policy.yaml"), "\n")
+		if !strings.Contains(strings.ToLower(first), "finds ") {
+			t.Errorf("%s: %s", p.name, first)
+		}
+	}
+}
