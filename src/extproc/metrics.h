@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "extproc/histogram.h"
 
 //       metric                         family, labels, type, help (said by a family's first row)
 #define METRICS_TABLE(ROW)                                                                         \
@@ -75,9 +76,15 @@
         "counter", "")                                                                             \
     ROW(METRIC_MESSAGES, "extproc_messages_total", "", "counter",                                  \
         "gRPC messages that were received whole, health checks included.")                         \
-    ROW(METRIC_PARTIAL_MESSAGE_BYTES, "extproc_partial_message_bytes", "", "gauge",                \
-        "Memory held by messages that have not arrived whole.")                                    \
+    ROW(METRIC_BODY_BYTES, "extproc_body_bytes", "", "gauge",                                      \
+        "Memory of bodies that have not arrived whole or wait; --total-body-limit bounds it.")     \
+    ROW(METRIC_BODY_BYTES_LIMIT, "extproc_body_bytes_limit", "", "gauge",                          \
+        "What --total-body-limit comes to; 0: no limit.")                                          \
+    ROW(METRIC_STREAMS_LIMIT, "extproc_streams_limit", "", "gauge",                                \
+        "What --total-streams comes to; 0: no limit.")                                             \
     ROW(METRIC_CONNECTIONS, "extproc_connections", "", "gauge", "Connections that are open.")      \
+    ROW(METRIC_CONNECTIONS_LIMIT, "extproc_connections_limit", "", "gauge",                        \
+        "What --connections comes to.")                                                            \
     ROW(METRIC_CONNECTIONS_ACCEPTED, "extproc_connections_total", "outcome=\"accepted\"",          \
         "counter", "Connections that came.")                                                       \
     ROW(METRIC_CONNECTIONS_REFUSED, "extproc_connections_total", "outcome=\"over_limit\"",         \
@@ -93,7 +100,10 @@
         "Bytes read from gRPC connections.")                                                       \
     ROW(METRIC_SENT_BYTES, "extproc_sent_bytes_total", "", "counter",                              \
         "Bytes written to gRPC connections.")                                                      \
-    ROW(METRIC_DRAINING, "extproc_draining", "", "gauge", "1 from the begin of draining on.")      \
+    ROW(METRIC_SERVING, "extproc_drain_state", "state=\"serving\"", "gauge",                       \
+        "1 for what the processor does: serve, still take requests after SIGTERM, or finish.")     \
+    ROW(METRIC_DRAINING, "extproc_drain_state", "state=\"draining\"", "gauge", "")                 \
+    ROW(METRIC_CLOSING, "extproc_drain_state", "state=\"closing\"", "gauge", "")                   \
     ROW(METRIC_WORKERS, "extproc_workers", "", "gauge", "Loops that serve connections.")
 
 enum metric {
@@ -103,11 +113,21 @@ enum metric {
         METRIC_COUNT,
 };
 
+enum { METRICS_SETS_MOST = 260 };
+
+struct genai;
+
 // One thread's set, all zero at first. Aligned so that two threads never share a cache line.
 struct metrics {
     /* atomic; written by the owning thread only, with plain loads and stores */
     _Alignas(64) _Atomic uint64_t values[METRIC_COUNT];
+    struct histogram message_duration;
+
+    struct genai *genai;  // where requests are told to; NULL: nowhere
 };
+
+// Messages were answered so long after their bytes were read. Context: the set's own thread.
+void metrics_add_messages(struct metrics *metrics, int64_t duration_ns, uint64_t count);
 
 // Context: the set's own thread.
 static inline void metrics_add(struct metrics *metrics, enum metric metric, uint64_t amount) {
@@ -125,6 +145,7 @@ static inline uint64_t metrics_read(const struct metrics *metrics, enum metric m
     return atomic_load_explicit(&metrics->values[metric], memory_order_relaxed);
 }
 
-// Appends the sums of `count` sets as Prometheus text 0.0.4. Context: any thread.
+// Appends the sums of `count` sets, at most METRICS_SETS_MOST, as Prometheus text 0.0.4. Context:
+// any thread.
 MUST_USE enum status metrics_write(const struct metrics *const *sets, size_t count,
                                    struct buffer *text);

@@ -158,12 +158,17 @@ static bool receive_input(struct connection *connection) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
     struct connection *connection = poll->data;
+    struct metrics *metrics = &connection->worker->metrics;
+    uint64_t messages_before = metrics_read(metrics, METRIC_MESSAGES);
+    int64_t start_ns = clock_monotonic_ns();
     bool is_readable = (events & UV_READABLE) != 0;
     if (status < 0 || (is_readable && !receive_input(connection))) {
         connection_close(connection);
         return;
     }
     go_on(connection);
+    uint64_t messages = metrics_read(metrics, METRIC_MESSAGES) - messages_before;
+    if (messages != 0) metrics_add_messages(metrics, clock_monotonic_ns() - start_ns, messages);
 }
 
 enum status connection_open(struct worker *worker, int fd, bool is_tcp) {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "extproc/listen/acceptor.h"
+#include "extproc/listen/report.h"
 #include "extproc/listen/worker.h"
 
 struct service {
@@ -34,6 +35,9 @@ struct service {
     struct metrics metrics;  // written by the own thread
     atomic_int phase;        // enum grpc_phase
     atomic_bool wants_stop;
+
+    /* has a lock of its own */
+    struct genai_catalogue catalogue;
 
     /* guarded by lock */
     pthread_mutex_t lock;
@@ -129,7 +133,6 @@ static void begin_delay(struct service *service) {
     log_info("drain: new requests are still taken",
              log_number("for_ms", (int64_t)ms_of(service->options.drain_delay_ns)));
     service->state = AWAIT_DELAY;
-    metrics_add(&service->metrics, METRIC_DRAINING, 1);
     for (size_t i = 0; i < service->worker_count; i++) {
         worker_wake(&service->workers[i]);  // who watches the health is told
     }
@@ -194,6 +197,7 @@ static enum status start_workers(struct service *service) {
                                             .budget = options->budget,
                                             .streams_budget = options->streams_budget,
                                             .phase = &service->phase};
+        worker->genai.catalogue = &service->catalogue;
         worker->on_news = on_worker_news;
         worker->context = service;
         enum status status = worker_start(worker);
@@ -201,7 +205,6 @@ static enum status start_workers(struct service *service) {
         service->worker_count++;
     }
     service->are_workers_up = true;
-    metrics_add(&service->metrics, METRIC_WORKERS, service->worker_count);
     return STATUS_OK;
 }
 
@@ -220,6 +223,7 @@ static struct service *new_service(const struct service_options *options) {
     service->acceptor.take = take_connection;
     service->acceptor.context = service;
     pthread_mutex_init(&service->lock, NULL);
+    pthread_mutex_init(&service->catalogue.lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -319,19 +323,24 @@ void service_visit_streams(struct service *service,
     }
 }
 
-enum status service_write_metrics(const struct service *service, struct buffer *text) {
-    const struct metrics *sets[WORKERS_MOST + 2];
-    size_t count = 0;
-    struct metrics shared = {0};
-    const struct budget *budget = service->options.budget;
-    metrics_add(&shared, METRIC_PARTIAL_MESSAGE_BYTES,
-                atomic_load_explicit(&budget->used, memory_order_relaxed));
-    sets[count++] = &shared;
-    sets[count++] = &service->metrics;
-    for (size_t i = 0; i < service->worker_count; i++) {
-        sets[count++] = &service->workers[i].metrics;
-    }
-    return metrics_write(sets, count, text);
+enum status service_write_metrics(struct service *service, struct buffer *text) {
+    const struct service_options *options = &service->options;
+    int phase = atomic_load_explicit(&service->phase, memory_order_acquire);
+    // What is not counted by adding.
+    struct metrics now = {0};
+    metrics_add(&now, METRIC_WORKERS, service->worker_count);
+    metrics_add(&now, METRIC_BODY_BYTES,
+                atomic_load_explicit(&options->budget->used, memory_order_relaxed));
+    metrics_add(&now, METRIC_BODY_BYTES_LIMIT, options->budget->most);
+    metrics_add(&now, METRIC_STREAMS_LIMIT, options->streams_budget->most);
+    metrics_add(&now, METRIC_CONNECTIONS_LIMIT, options->connections_most);
+    metrics_add(&now, METRIC_SERVING, phase == GRPC_SERVING);
+    metrics_add(&now, METRIC_DRAINING, phase == GRPC_DRAINING);
+    metrics_add(&now, METRIC_CLOSING, phase == GRPC_CLOSING);
+    const struct metrics *const others[] = {&now, &service->metrics};
+    const struct report report = {others, COUNT_OF(others), service->workers, service->worker_count,
+                                  &service->catalogue};
+    return report_write(&report, text);
 }
 
 void service_free(struct service *service) {
@@ -347,7 +356,11 @@ void service_free(struct service *service) {
     acceptor_free(&service->acceptor);
     if (service->finished_fd >= 0) close(service->finished_fd);
     pthread_cond_destroy(&service->answered);
+    pthread_mutex_destroy(&service->catalogue.lock);
     pthread_mutex_destroy(&service->lock);
+    for (size_t i = 0; service->workers != NULL && i < service->options.worker_count; i++) {
+        genai_done(&service->workers[i].genai);
+    }
     free(service->workers);
     free(service);
 }

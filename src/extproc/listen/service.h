@@ -48,7 +48,7 @@ void service_visit_streams(struct service *service,
                            void *context);
 
 // Appends the metrics of all threads. Context: any thread.
-MUST_USE enum status service_write_metrics(const struct service *service, struct buffer *text);
+MUST_USE enum status service_write_metrics(struct service *service, struct buffer *text);
 
 // Stops if it still runs, waits for the threads, removes own Unix sockets. Accepts NULL.
 // Context: the thread that started it, once.

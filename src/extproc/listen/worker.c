@@ -132,6 +132,7 @@ static void close_loop(struct worker *worker) {
 enum status worker_start(struct worker *worker) {
     worker->last = &worker->first;
     worker->grpc.metrics = &worker->metrics;
+    worker->metrics.genai = &worker->genai;
     worker->streams = (struct stream_list)STREAM_LIST_INIT;
     worker->grpc.streams = &worker->streams;
     worker->input = malloc(WORKER_INPUT_BYTES);

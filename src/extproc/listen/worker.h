@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "base/bytes.h"
+#include "extproc/genai.h"
 #include "extproc/grpc/method.h"
 #include "extproc/http2/session.h"
 #include "extproc/metrics.h"
@@ -38,7 +39,8 @@ struct worker {
 
     /* any thread */
     uv_async_t wake;
-    struct metrics metrics;  // written by the loop thread
+    struct metrics metrics;  // written by the loop thread, as is
+    struct genai genai;
     struct stream_list streams;
     atomic_size_t connection_count;
     atomic_bool wants_drain;
@@ -50,8 +52,9 @@ struct worker {
     struct handover *first, **last;  // connections that wait to be taken
 };
 
-// Starts the thread. The caller has filled the immutable fields but `thread`, and `grpc` but for
-// what is the worker's own. On failure nothing is left running. Context: start-up.
+// Starts the thread. The caller has filled the immutable fields but `thread`, `genai.catalogue`,
+// and `grpc` but for what is the worker's own. On failure nothing is left running. Context:
+// start-up.
 MUST_USE enum status worker_start(struct worker *worker);
 
 // Hands over an accepted socket, also when it fails: then it is closed. Context: one thread.
