@@ -15,8 +15,8 @@ $(GO_BENCHES): $(BUILD)/tests/bench/%: tests/go.mod $(shell find tests/internal 
 
 ## What the profiler costs the program, each figure beside a peer of the same run.
 .PHONY: bench
-bench: $(BENCHES)
-	@tests/bench/bench.sh $(BUILD)/tests/bench
+bench: $(PROGRAM) $(BENCHES) $(GO_BENCHES)
+	@tests/bench/bench.sh $(BUILD)/tests/bench $(PROGRAM)
 
 ## The load of the benches as a command: build/tests/bench/load --help.
 .PHONY: bench-load

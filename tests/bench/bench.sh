@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Prints what the profiler costs, each figure beside its peer of the same run. Judges nothing: machines differ.
 #
-#     tests/bench/bench.sh FOLDER    FOLDER holds malloc, malloc-musl and micro
+#     tests/bench/bench.sh FOLDER PROGRAM    FOLDER holds malloc, malloc-musl, micro and load
 set -eu
 row() { printf '%-44s %10s %10s %8s   %s\n' "$@"; }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b == 0) print "-"; else printf "%.2f", a / b }'; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b == 0) print "-"; else printf "%.3f", a / b }'; }
 
 row what ours peer ratio "peer, goal"
 # Two sizes, a line each run.
@@ -20,12 +20,18 @@ for size in 1 2; do
     row "" "$ours" "$(pick "$musl")" "$(ratio "$ours" "$(pick "$musl")")" "musl's malloc; <= 0.20"
 done
 # Sampled so densely that every one of the stacks is there.
-PPROF_HEAP_RATE=65536 "$1/micro" | while read -r name ours peer; do
+{
+    PPROF_HEAP_RATE=65536 "$1/micro"
+    "$(dirname "$0")/traffic.sh" "$2" "$1/load"
+} | while read -r name ours peer spread; do
     case $name in
-        lock_unlock_ns) text="without the wrappers" ;;
+        *lock_unlock_ns) text="without the wrappers" ;;
         heap_profile_*) text="<= 200 ms, named and compressed" ;;
         dump_*) text="<= 50 ms, named and compressed" ;;
+        instructions_*) text="DISABLE_PPROF; <= 1.01" ;;
+        throughput_*) text="no profile; >= 0.99" ;;
+        cpu_us_*) text="no profile; <= 1.01" ;;
         *) text="" ;;
     esac
-    row "$name" "$ours" "$([ "$peer" = 0 ] && echo - || echo "$peer")" "$(ratio "$ours" "$peer")" "$text"
+    row "$name" "$ours" "$([ "$peer" = 0 ] && echo - || echo "$peer")" "$(ratio "$ours" "$peer")" "$text $spread"
 done

@@ -16,6 +16,7 @@
 #include "pprof/profile/source.h"
 #include "pprof/sample/heap.h"
 
+enum { CONTENDED_ROUNDS = 300000, CONTENDED_RUNS = 9 };
 enum { ROUNDS = 2000000, TRIES = 5, THREADS = 1000, STACK_BYTES = 64 << 10, STACKS = 10000 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -35,6 +36,56 @@ static int never[2];
         }                                                                                          \
         best;                                                                                      \
     })
+
+// Two threads that each hold the lock half of the time, and would like it all of the time.
+struct contender {
+    int (*lock)(pthread_mutex_t *), (*unlock)(pthread_mutex_t *);
+};
+
+static void work(void) {
+    for (int i = 0; i < 50; i++) __asm__ volatile("");
+}
+
+static void *contend(void *argument) {
+    const struct contender *contender = argument;
+    for (int i = 0; i < CONTENDED_ROUNDS; i++) {
+        contender->lock(&mutex);
+        work();
+        contender->unlock(&mutex);
+    }
+    return NULL;
+}
+
+static double contended_ns(const struct contender *contender) {
+    pthread_t threads[2];
+    int64_t before_ns = clock_monotonic_ns();
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        if (pthread_create(&threads[i], NULL, contend, (void *)(uintptr_t)contender) != 0) abort();
+    }
+    for (size_t i = 0; i < COUNT_OF(threads); i++) pthread_join(threads[i], NULL);
+    return (double)(clock_monotonic_ns() - before_ns) / (COUNT_OF(threads) * CONTENDED_ROUNDS);
+}
+
+static int compare_numbers(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Medians of alternating runs: how two threads meet differs from run to run.
+static void measure_contention(void) {
+    static const struct contender wrapped = {pthread_mutex_lock, pthread_mutex_unlock};
+    static const struct contender plain = {__real_pthread_mutex_lock, __real_pthread_mutex_unlock};
+    double ours[CONTENDED_RUNS], theirs[CONTENDED_RUNS];
+    for (int i = 0; i < CONTENDED_RUNS; i++) {
+        ours[i] = contended_ns(&wrapped);
+        theirs[i] = contended_ns(&plain);
+    }
+    qsort(ours, CONTENDED_RUNS, sizeof ours[0], compare_numbers);
+    qsort(theirs, CONTENDED_RUNS, sizeof theirs[0], compare_numbers);
+    printf("contended_lock_unlock_ns %.1f %.1f\n", ours[CONTENDED_RUNS / 2],
+           theirs[CONTENDED_RUNS / 2]);
+}
 
 static void *wait_for_ever(void *unused) {
     struct pollfd watched = {.fd = never[0], .events = POLLIN};
@@ -105,6 +156,8 @@ int main(void) {
     double wrapped = BEST_NS(pthread_mutex_lock(&mutex); pthread_mutex_unlock(&mutex));
     double plain = BEST_NS(plain_lock(&mutex); plain_unlock(&mutex));
     printf("lock_unlock_ns %.2f %.2f\n", wrapped, plain);
+
+    measure_contention();
 
     const struct pprof_label label = {"model", "gpt"};
     uint32_t set = pprof_labels_intern(&label, 1);
