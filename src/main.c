@@ -33,6 +33,7 @@ struct values {
 };
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const booleans[] = {"false", "true", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 
 static const struct setting table[] = {
@@ -65,6 +66,14 @@ static const struct setting table[] = {
      .least = 1 << 10,
      .most = INT64_C(1) << 30,
      .help = "The largest request body that is read; past it the client gets a 413"},
+    {.flag = "--include-usage",
+     .environment = "EXTPROC_INCLUDE_USAGE",
+     .kind = SETTING_CHOICE,
+     .offset = offsetof(struct values, extproc.includes_usage),
+     .fallback = "true",
+     .choices = booleans,
+     .help =
+         "Streaming requests that do not ask for their usage are made to, so that it can be counted"},
     {.flag = "--total-body-limit",
      .environment = "EXTPROC_TOTAL_BODY_LIMIT",
      .kind = SETTING_BYTES,

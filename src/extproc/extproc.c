@@ -147,7 +147,8 @@ enum status extproc_start(const struct extproc_options *options, struct extproc 
     if (extproc == NULL) return refuse(STATUS_NO_MEMORY, "start", "out of memory", ret_message);
     extproc->process = (struct process_options){
         .body_limit_bytes = (size_t)options->body_limit_bytes,
-        .sse_line_limit_bytes = PROCESS_SSE_LINE_LIMIT_BYTES,
+        .asks_for_usage = options->includes_usage != 0,
+        .budget = &extproc->budget,
         .observer = options->observer,
     };
     extproc->budget.most = (size_t)options->total_body_limit_bytes;

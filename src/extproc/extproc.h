@@ -43,8 +43,10 @@ struct extproc_options {
     // The largest HTTP body that is looked at. A gRPC message may be this and 1 MiB (headers,
     // framing) long; one that is longer ends its stream with RESOURCE_EXHAUSTED before it is read.
     int64_t body_limit_bytes;
-    // All partly received messages together; past it new ones end in RESOURCE_EXHAUSTED. 0: no
-    // limit.
+    // Not 0: a streaming request that does not ask for its usage is made to.
+    int64_t includes_usage;
+    // All partly received messages together, and the bodies that are held until the model is known;
+    // past it new ones end in RESOURCE_EXHAUSTED. 0: no limit.
     int64_t total_body_limit_bytes;
     // Accepted connections at once; past it a new one is closed at once and counted.
     int64_t connections_most;
@@ -70,6 +72,7 @@ struct extproc_options {
     ((struct extproc_options){.listen = ":1063",                                                   \
                               .admin_address = ":1064",                                            \
                               .body_limit_bytes = 50 << 20,                                        \
+                              .includes_usage = 1,                                                 \
                               .total_body_limit_bytes = 1 << 30,                                   \
                               .connections_most = 4096,                                            \
                               .streams_most = 4096,                                                \

@@ -42,10 +42,14 @@
     ROW(METRIC_RESPONSES_UNREADABLE, "extproc_responses_total", "outcome=\"unreadable\"",          \
         "counter", "")                                                                             \
     ROW(METRIC_RESPONSES_CUT, "extproc_responses_total", "outcome=\"cut\"", "counter", "")         \
-    ROW(METRIC_SSE_LINES_TOO_LONG, "extproc_sse_lines_skipped_total", "reason=\"too_long\"",       \
-        "counter", "Lines of event streams that were not read; clients got them.")                 \
     ROW(METRIC_SSE_LINES_UNREADABLE, "extproc_sse_lines_skipped_total", "reason=\"unreadable\"",   \
+        "counter", "Lines of event streams that were not read; clients got them.")                 \
+    ROW(METRIC_UPSTREAM_KNOWN, "extproc_upstream_streams_total", "backend=\"named\"", "counter",   \
+        "Streams of the filter behind the router by whether Envoy named the backend.")             \
+    ROW(METRIC_UPSTREAM_UNKNOWN, "extproc_upstream_streams_total", "backend=\"unknown\"",          \
         "counter", "")                                                                             \
+    ROW(METRIC_REQUESTS_USAGE_ASKED, "extproc_requests_changed_total", "change=\"include_usage\"", \
+        "counter", "Requests whose body was changed on its way.")                                  \
     ROW(METRIC_MESSAGES_UNDECODABLE, "extproc_messages_odd_total", "reason=\"undecodable\"",       \
         "counter", "Messages from Envoy that were not understood or came out of order.")           \
     ROW(METRIC_MESSAGES_OUT_OF_ORDER, "extproc_messages_odd_total", "reason=\"out_of_order\"",     \
@@ -55,6 +59,7 @@
     ROW(METRIC_TOKENS_CACHED_INPUT, "extproc_tokens_total", "type=\"cached_input\"", "counter",    \
         "")                                                                                        \
     ROW(METRIC_TOKENS_OUTPUT, "extproc_tokens_total", "type=\"output\"", "counter", "")            \
+    ROW(METRIC_TOKENS_REASONING, "extproc_tokens_total", "type=\"reasoning\"", "counter", "")      \
     ROW(METRIC_TOKENS_TOTAL, "extproc_tokens_total", "type=\"total\"", "counter", "")              \
     ROW(METRIC_STREAMS, "extproc_streams_in_flight", "", "gauge",                                  \
         "gRPC streams that are open, health checks included.")                                     \

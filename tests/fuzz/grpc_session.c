@@ -12,8 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct process_options process = {.body_limit_bytes = 4096,
-                                               .sse_line_limit_bytes = 1024};
+static const struct process_options process = {.body_limit_bytes = 4096};
 
 // False: the connection is over.
 static bool take_output(struct http2_session *session) {

@@ -1,66 +1,95 @@
 // SPDX-License-Identifier: Apache-2.0
 // The body of a reply. The first byte says of which kind and where the body is cut; whole and cut,
-// it must tell the same. As an event stream, the lines are those that a plain look finds.
+// it must tell the same. What is said to be compressed is compressed first, or taken as it is.
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "extproc/process/reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct process_options options = {
-    .body_limit_bytes = 1 << 20,
-    .sse_line_limit_bytes = 128,
-};
+static const struct process_options options = {.body_limit_bytes = 1 << 16};
 
 static void require(bool is_so) {
     if (!is_so) abort();
 }
 
-static void add(struct reply *reply, const uint8_t *data, size_t size, bool is_last,
-                struct message_answer *answer) {
-    struct arena arena;
-    uint8_t *body = calloc(1, size + MESSAGE_BODY_PADDING);
-    require(body != NULL);
-    if (size != 0) memcpy(body, data, size);
-    arena_init(&arena, NULL, 0, 8 << 20);
-    reply_add(reply, body, size, is_last, &arena, answer);
-    arena_reset(&arena);
-    free(body);
+static void start(struct reply *reply, uint8_t kind, struct metrics *metrics) {
+    static const char *const encodings[] = {"", "gzip", "deflate", "gzip"};
+    const char *encoding = encodings[kind >> 1 & 3];
+    struct message_header headers[] = {
+        {BYTES_LITERAL(":status"), BYTES_LITERAL("200")},
+        {BYTES_LITERAL("content-type"),
+         kind & 1 ? BYTES_LITERAL("text/event-stream") : BYTES_LITERAL("application/json")},
+        {BYTES_LITERAL("content-encoding"), bytes_of_text(encoding)},
+    };
+    reply_init(reply, &options, metrics);
+    reply_start(reply, &(struct message){.headers = headers, .header_count = 3});
+    require(reply->kind == (kind & 1 ? REPLY_EVENTS : REPLY_JSON));
 }
 
 // Reads the body in pieces of `step` bytes.
-static void read_body(enum reply_kind kind, const uint8_t *data, size_t size, size_t step,
+static void read_body(uint8_t kind, const uint8_t *data, size_t size, size_t step,
                       struct metrics *metrics, struct usage *ret_usage) {
     struct reply reply;
     struct message_answer answer = {0};
-    reply_init(&reply, &options, metrics);
-    reply.kind = kind;
-    while (size > step) {
-        add(&reply, data, step, false, &answer);
-        require(answer.metadata_count == 0);
-        data += step;
-        size -= step;
+    start(&reply, kind, metrics);
+    while (size != 0) {
+        size_t length = size < step ? size : step;
+        uint8_t *piece = malloc(length);
+        require(piece != NULL);
+        memcpy(piece, data, length);
+        reply_add(&reply, bytes_of(piece, length), 1);
+        free(piece);
+        data += length;
+        size -= length;
     }
-    add(&reply, data, size, true, &answer);
+    reply_end(&reply, 2, &answer);
     require(reply.kind == REPLY_UNREAD);
     require(answer.metadata_count <= MESSAGE_METADATA_MOST);
     *ret_usage = reply.usage;
     reply_done(&reply);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (size == 0) return 0;
-    enum reply_kind kind = data[0] & 1 ? REPLY_EVENTS : REPLY_JSON;
-    size_t step = (size_t)(data[0] >> 1) + 1;
+static void read_twice(uint8_t kind, const uint8_t *data, size_t size, size_t step) {
     struct metrics whole_metrics = {0}, cut_metrics = {0};
     struct usage whole, cut;
-    read_body(kind, data + 1, size - 1, size, &whole_metrics, &whole);
-    read_body(kind, data + 1, size - 1, step, &cut_metrics, &cut);
+    read_body(kind, data, size, size + 1, &whole_metrics, &whole);
+    read_body(kind, data, size, step, &cut_metrics, &cut);
     require(memcmp(&whole, &cut, sizeof(whole)) == 0);
     for (int i = 0; i < METRIC_COUNT; i++) {
         require(metrics_read(&whole_metrics, (enum metric)i) ==
                 metrics_read(&cut_metrics, (enum metric)i));
+    }
+}
+
+static void read_compressed(uint8_t kind, const uint8_t *data, size_t size, size_t step) {
+    z_stream stream = {0};
+    int bits = (kind >> 1 & 3) == 2 ? (kind & 8 ? -15 : 15) : 31;
+    require(deflateInit2(&stream, 1, Z_DEFLATED, bits, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+    size_t room = deflateBound(&stream, size) + 64;
+    uint8_t *out = malloc(room);
+    require(out != NULL);
+    stream.next_in = (uint8_t *)(uintptr_t)data;
+    stream.avail_in = (unsigned)size;
+    stream.next_out = out;
+    stream.avail_out = (unsigned)room;
+    require(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+    read_twice(kind, out, room - stream.avail_out, step);
+    deflateEnd(&stream);
+    free(out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size == 0) return 0;
+    uint8_t kind = data[0] & 15;
+    size_t step = (size_t)(data[0] >> 4) * 3 + 1;
+    bool is_raw = (kind >> 1 & 3) == 0 || (kind >> 1 & 3) == 3;
+    if (is_raw) {
+        read_twice(kind, data + 1, size - 1, step);
+    } else {
+        read_compressed(kind, data + 1, size - 1, step);
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON body of a request: a model that is found can be sent as a header; a refusal is valid
-// JSON.
+// The JSON body of a request, of which the first byte says where it is cut; whole and cut, the same
+// is found. A model that is found can be sent as a header; a change of the body leaves it valid
+// JSON that asks for the usage; a refusal is valid JSON.
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,32 +20,77 @@ static void check_model(struct bytes model) {
     for (size_t i = 0; i < model.len; i++) require(model.data[i] >= ' ' && model.data[i] != 0x7f);
 }
 
-static void check_refusal(const struct refusal *refusal, struct arena *arena) {
-    struct bytes body;
+static yyjson_val *read_json(struct bytes text, struct arena *arena) {
     struct fault fault;
     yyjson_val *root;
+    require(json_read(text, arena, &fault, &root) == STATUS_OK);
+    return root;
+}
+
+static void check_refusal(const struct refusal *refusal) {
+    struct arena arena;
+    struct bytes body;
+    arena_init(&arena, NULL, 0, 1 << 16);
     require(refusal->kind != REFUSAL_NONE);
-    arena_reset(arena);
-    require(refusal_encode(refusal, arena, &body) == STATUS_OK);
-    require(json_read(body, arena, &fault, &root) == STATUS_OK);
-    require(yyjson_get_str(yyjson_obj_get(yyjson_obj_get(root, "error"), "code")) != NULL);
+    require(refusal_encode(refusal, &arena, &body) == STATUS_OK);
+    yyjson_val *error = yyjson_obj_get(read_json(body, &arena), "error");
+    require(yyjson_get_str(yyjson_obj_get(error, "code")) != NULL);
+    arena_reset(&arena);
+}
+
+static void check_edit(const uint8_t *data, size_t size, const struct request_edit *edit) {
+    struct arena arena;
+    struct buffer body = {0};
+    require(edit->from <= edit->to && edit->to <= size);
+    require(buffer_append(&body, bytes_of(data, edit->from)) == STATUS_OK);
+    require(buffer_append_text(&body, edit->text) == STATUS_OK);
+    require(buffer_append(&body, bytes_of(data + edit->to, size - edit->to)) == STATUS_OK);
+    arena_init(&arena, NULL, 0, 64 << 20);
+    yyjson_val *root = read_json(buffer_bytes(&body), &arena);
+    bool does_ask = false;
+    yyjson_val *key, *value;
+    size_t i, count;
+    yyjson_obj_foreach(root, i, count, key, value) {
+        if (!yyjson_equals_str(key, "stream_options")) continue;
+        does_ask |= yyjson_get_bool(yyjson_obj_get(value, "include_usage"));
+    }
+    require(does_ask);
+    arena_reset(&arena);
+    buffer_done(&body);
+}
+
+static bool read_body(const uint8_t *data, size_t size, size_t step, struct request *request,
+                      struct refusal *refusal) {
+    request_init(request);
+    while (size != 0) {
+        size_t length = size < step ? size : step;
+        uint8_t *piece = malloc(length);
+        require(piece != NULL);
+        memcpy(piece, data, length);
+        bool is_good = request_add(request, bytes_of(piece, length), refusal);
+        free(piece);
+        if (!is_good) return false;
+        data += length;
+        size -= length;
+    }
+    return request_end(request, refusal);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct arena arena;
-    struct bytes model;
-    struct refusal refusal = {0};
-    // The padding that is promised, and not a byte more.
-    uint8_t *body = calloc(1, size + JSON_PADDING);
-    require(body != NULL);
-    if (size != 0) memcpy(body, data, size);
-    arena_init(&arena, NULL, 0, 1 << 16);
-    if (request_read_model(body, size, &arena, &model, &refusal)) {
-        check_model(model);
-    } else {
-        check_refusal(&refusal, &arena);
+    if (size == 0) return 0;
+    struct request whole, cut;
+    struct refusal refusal = {0}, cut_refusal = {0};
+    size_t step = (size_t)data[0] % 32 + 1;
+    bool is_good = read_body(++data, --size, size + 1, &whole, &refusal);
+    require(read_body(data, size, step, &cut, &cut_refusal) == is_good);
+    require(memcmp(&refusal, &cut_refusal, sizeof(refusal)) == 0);
+    if (!is_good) {
+        check_refusal(&refusal);
+        return 0;
     }
-    arena_reset(&arena);
-    free(body);
+    check_model(request_model(&whole));
+    require(bytes_equal(request_model(&whole), request_model(&cut)));
+    require(memcmp(&whole.edit, &cut.edit, sizeof(whole.edit)) == 0);
+    if (whole.edit.text != NULL) check_edit(data, size, &whole.edit);
     return 0;
 }

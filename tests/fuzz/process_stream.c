@@ -5,22 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "extproc/budget.h"
 #include "extproc/message/ext_proc.pb-c.h"
 #include "extproc/metrics.h"
 #include "extproc/process/process.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static struct budget budget = {.most = 1 << 20};
+
 static const struct process_options options = {
     .body_limit_bytes = 4096,
-    .sse_line_limit_bytes = 64,
+    .asks_for_usage = true,
+    .budget = &budget,
 };
 
 static void require(bool is_so) {
     if (!is_so) abort();
 }
 
-static void check_answer(struct bytes message, struct bytes answer) {
+// With `is_early` the answer to a body may be the one that the headers were owed.
+static void check_answer(struct bytes message, struct bytes answer, bool is_early) {
     static const int cases[] = {[2] = 1, [3] = 2, [4] = 3, [5] = 4, [6] = 5, [7] = 6};
     ExtProc__ProcessingResponse *response = ext_proc__processing_response__unpack(NULL, answer.len,
                                                                                   answer.data);
@@ -31,7 +36,9 @@ static void check_answer(struct bytes message, struct bytes answer) {
         ExtProc__ProcessingRequest *request = ext_proc__processing_request__unpack(
             NULL, message.len, message.data);
         require(request != NULL);
-        require((int)response->response_case == cases[request->request_case]);
+        int want = cases[request->request_case];
+        require((int)response->response_case == want ||
+                (is_early && want == 3 && (int)response->response_case == 1));
         ext_proc__processing_request__free_unpacked(request, NULL);
     }
     ext_proc__processing_response__free_unpacked(response, NULL);
@@ -59,17 +66,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             is_too_long
                 ? process_stream_refuse(
                       stream, size % 2 == 0 ? PROCESS_TOO_LARGE : PROCESS_OVERLOADED, &answer)
-                : process_stream_receive(stream, message, &answer);
+                : process_stream_receive(stream, message, 1, &answer);
         require(verdict.has_answer == (answer.len != 0));
         require(verdict.grpc_message != NULL);
         require(!is_over || (verdict.ends_stream && !verdict.has_answer));
-        if (verdict.has_answer) check_answer(message, buffer_bytes(&answer));
+        if (verdict.has_answer) check_answer(message, buffer_bytes(&answer), verdict.has_more);
+        while (verdict.has_more) {
+            answer.len = 0;
+            verdict = process_stream_more(stream, &answer);
+            require(verdict.has_answer && !verdict.ends_stream);
+            check_answer(message, buffer_bytes(&answer), false);
+        }
         is_over = verdict.ends_stream;
         free(copy);
         data += length;
         size -= length;
     }
     process_stream_free(stream);
+    require(budget.used == 0);
     buffer_done(&answer);
     return 0;
 }

@@ -63,7 +63,7 @@ static bool is_grpc(struct bytes type) {
 
 // What there is to say to a method.
 struct event {
-    enum { OPENED_IN_VAIN, MESSAGE, REFUSAL, WAKE } kind;
+    enum { OPENED_IN_VAIN, MESSAGE, MORE, REFUSAL, WAKE } kind;
     struct bytes message;
     enum grpc_refusal why;
 };
@@ -73,33 +73,46 @@ static struct grpc_verdict ask(struct call *call, const struct event *event,
     switch (event->kind) {
     case OPENED_IN_VAIN: return call->method->turn_away(call->server, answer);
     case MESSAGE: return call->method->receive(call->state, event->message, answer);
+    case MORE: return call->method->more(call->state, answer);
     case REFUSAL: return call->method->refuse(call->state, event->why, answer);
     case WAKE: break;
     }
     return call->method->wake(call->state, answer);
 }
 
-// The method's answer goes into the stream's output behind a prefix.
-static void handle(struct call *call, const struct event *event) {
+// The method's answer goes into the stream's output behind a prefix. False: there is no memory.
+static bool add_answer(struct call *call, const struct event *event,
+                       struct grpc_verdict *ret_verdict) {
     struct buffer *output = http2_stream_output(call->stream);
     size_t start = output->len;
     const uint8_t no_prefix[ENVELOPE_PREFIX_BYTES] = {0};
-    if (buffer_append(output, bytes_of(no_prefix, sizeof(no_prefix))) != STATUS_OK) {
-        refuse_call(call, METRIC_REFUSED_MEMORY, GRPC_RESOURCE_EXHAUSTED, "no memory");
-        return;
-    }
-    struct grpc_verdict verdict = ask(call, event, output);
-    if (verdict.has_answer) {
-        size_t len = output->len - start - ENVELOPE_PREFIX_BYTES;
-        envelope_write_prefix(output->data + start, (uint32_t)len);
-        if (!call->has_responded) {
-            call->has_responded = true;
-            http2_stream_respond(call->stream, "200", &content_type, 1, false);
-        }
-        http2_stream_flush(call->stream);
-    } else {
+    if (buffer_append(output, bytes_of(no_prefix, sizeof(no_prefix))) != STATUS_OK) return false;
+    *ret_verdict = ask(call, event, output);
+    if (!ret_verdict->has_answer) {
         output->len = start;
+        return true;
     }
+    size_t len = output->len - start - ENVELOPE_PREFIX_BYTES;
+    envelope_write_prefix(output->data + start, (uint32_t)len);
+    return true;
+}
+
+static void handle(struct call *call, const struct event *event) {
+    struct grpc_verdict verdict = {.has_more = true};
+    bool has_answer = false;
+    const struct event more = {.kind = MORE};
+    for (const struct event *next = event; verdict.has_more; next = &more) {
+        if (!add_answer(call, next, &verdict)) {
+            refuse_call(call, METRIC_REFUSED_MEMORY, GRPC_RESOURCE_EXHAUSTED, "no memory");
+            return;
+        }
+        has_answer |= verdict.has_answer;
+    }
+    if (has_answer && !call->has_responded) {
+        call->has_responded = true;
+        http2_stream_respond(call->stream, "200", &content_type, 1, false);
+    }
+    if (has_answer) http2_stream_flush(call->stream);
     if (!verdict.ends_call) return;
     if (event->kind == MESSAGE && verdict.status != GRPC_OK) {
         metrics_add(call->server->metrics, METRIC_REFUSED_MESSAGE, 1);

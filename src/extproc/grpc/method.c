@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "extproc/message/health.h"
 
 #define PROCESS_SERVICE "envoy.service.ext_proc.v3.ExternalProcessor"
@@ -47,6 +48,7 @@ static void show(struct process_call *call) {
 
 static struct grpc_verdict verdict_of(struct process_verdict verdict) {
     return (struct grpc_verdict){.has_answer = verdict.has_answer,
+                                 .has_more = verdict.has_more,
                                  .ends_call = verdict.ends_stream,
                                  .status = (enum grpc_status)verdict.grpc_status,
                                  .text = verdict.grpc_message};
@@ -55,9 +57,15 @@ static struct grpc_verdict verdict_of(struct process_verdict verdict) {
 static struct grpc_verdict process_receive(void *state, struct bytes message,
                                            struct buffer *answer) {
     struct process_call *call = state;
-    struct process_verdict verdict = process_stream_receive(call->stream, message, answer);
+    struct process_verdict verdict = process_stream_receive(call->stream, message,
+                                                            clock_monotonic_ns(), answer);
     show(call);
     return verdict_of(verdict);
+}
+
+static struct grpc_verdict process_more(void *state, struct buffer *answer) {
+    struct process_call *call = state;
+    return verdict_of(process_stream_more(call->stream, answer));
 }
 
 static struct grpc_verdict process_refuse(void *state, enum grpc_refusal why,
@@ -203,6 +211,7 @@ static const struct grpc_method methods[] = {
         .open = process_open,
         .turn_away = process_turn_caller_away,
         .receive = process_receive,
+        .more = process_more,
         .refuse = process_refuse,
         .close = process_close,
     },

@@ -37,6 +37,7 @@ struct grpc_server {
 // What a method says to a message.
 struct grpc_verdict {
     bool has_answer;  // a message was appended to `answer`
+    bool has_more;    // `more` has the next one
     bool ends_call;   // after the answer, with:
     enum grpc_status status;
     const char *text;  // static printable ASCII without '%', which grpc-message takes as it is
@@ -57,6 +58,8 @@ struct grpc_method {
     // Instead of the rest; ends the call. NULL where open is never busy.
     struct grpc_verdict (*turn_away)(const struct grpc_server *server, struct buffer *answer);
     struct grpc_verdict (*receive)(void *state, struct bytes message, struct buffer *answer);
+    // The next answer, after a verdict with has_more; NULL where there is none such.
+    struct grpc_verdict (*more)(void *state, struct buffer *answer);
     // Instead of receive, for a message that is not collected; always ends the call.
     struct grpc_verdict (*refuse)(void *state, enum grpc_refusal why, struct buffer *answer);
     // The phase may have changed. A call of such a method goes on when its client has said all.

@@ -2,14 +2,12 @@
 // A serialised ProcessingRequest into a struct message.
 #include <string.h>
 
+#include "extproc/message/body.h"
 #include "extproc/message/ext_proc.pb-c.h"
 #include "extproc/message/message.h"
 
-// Each allocation gets the body's padding: the library asks for a body's exact size.
-static void *alloc_padded(void *context, size_t size) {
-    uint8_t *memory = arena_alloc(context, size + MESSAGE_BODY_PADDING);
-    if (memory != NULL) memset(memory + size, 0, MESSAGE_BODY_PADDING);
-    return memory;
+static void *alloc(void *context, size_t size) {
+    return arena_alloc(context, size);
 }
 
 static void free_nothing(void *context, void *memory) {
@@ -41,36 +39,66 @@ static enum status read_headers(const ExtProc__HttpHeaders *from, struct arena *
 
 static void read_body(const ExtProc__HttpBody *from, struct message *message) {
     message->end_of_stream = from->end_of_stream;
-    message->body = from->body.len != 0 ? from->body.data : NULL;
-    message->body_bytes = from->body.len;
+    message->body = borrow(from->body);
 }
 
-// Envoy's own name of a route, and the one that the Envoy AI Gateway gives it.
-static bool is_route_name(struct bytes key) {
-    return bytes_equal(key, BYTES_LITERAL("xds.route_name")) ||
-           bytes_equal(key, BYTES_LITERAL("xds.route_metadata.filter_metadata"
-                                          "['aigateway.envoy.io']['aigw_route_name']"));
+#define GATEWAY(where, name) "xds." where ".filter_metadata['aigateway.envoy.io']['" name "']"
+
+// The attributes that the Envoy AI Gateway has its filter behind the router send, and Envoy's own
+// name of a route. A client has no influence on them.
+static const struct {
+    struct bytes key;
+    size_t offset;  // of a struct bytes in a message
+    bool is_only_behind_router;
+} attributes[] = {
+    {BYTES_LITERAL("xds.route_name"), offsetof(struct message, route), false},
+    {BYTES_LITERAL(GATEWAY("route_metadata", "aigw_route_name")), offsetof(struct message, route),
+     false},
+    {BYTES_LITERAL(GATEWAY("cluster_metadata", "per_route_rule_backend_name")),
+     offsetof(struct message, backend), true},
+    // Comes last because it is the more exact one.
+    {BYTES_LITERAL(GATEWAY("upstream_host_metadata", "per_route_rule_backend_name")),
+     offsetof(struct message, backend), true},
+};
+
+static struct bytes find_attribute(const ExtProc__AttributeStruct *fields, struct bytes key) {
+    for (size_t i = 0; i < fields->n_fields; i++) {
+        const ExtProc__AttributeEntry *entry = fields->fields[i];
+        if (entry->value == NULL || !bytes_equal(borrow(entry->key), key)) continue;
+        return borrow(entry->value->string_value);
+    }
+    return BYTES_EMPTY;
 }
 
-// The upstream host exists only once the router has chosen one, so these attributes (a filter that
-// has none of them configured cannot be told apart) come from a filter behind the router. A client
-// has no influence on them.
-static void read_attribute(const ExtProc__AttributeEntry *entry, struct message *message) {
-    struct bytes key = borrow(entry->key);
-    if (bytes_start_with(key, BYTES_LITERAL("xds.upstream_host"))) {
+static void read_attributes(const ExtProc__AttributeStruct *fields, struct message *message) {
+    for (size_t i = 0; i < COUNT_OF(attributes); i++) {
+        struct bytes value = find_attribute(fields, attributes[i].key);
+        if (value.len == 0) continue;
+        memcpy((char *)message + attributes[i].offset, &value, sizeof(value));
+        if (attributes[i].is_only_behind_router) message->is_from_upstream_filter = true;
+    }
+    // The host exists only once the router has chosen one.
+    for (size_t i = 0; i < fields->n_fields; i++) {
+        struct bytes key = borrow(fields->fields[i]->key);
+        if (!bytes_start_with(key, BYTES_LITERAL("xds.upstream_host"))) continue;
         message->is_from_upstream_filter = true;
     }
-    if (is_route_name(key) && entry->value != NULL) {
-        message->route = borrow(entry->value->string_value);
-    }
 }
 
-static void read_attributes(const ExtProc__ProcessingRequest *request, struct message *message) {
+// A filter that asks for attributes and for no body is one behind the router, whose attributes
+// nobody has set.
+static void read_origin(const ExtProc__ProcessingRequest *request, struct message *message) {
+    size_t count = 0;
     for (size_t i = 0; i < request->n_attributes; i++) {
-        const ExtProc__AttributeStruct *value = request->attributes[i]->value;
-        for (size_t j = 0; value != NULL && j < value->n_fields; j++) {
-            read_attribute(value->fields[j], message);
-        }
+        const ExtProc__AttributeStruct *fields = request->attributes[i]->value;
+        if (fields == NULL) continue;
+        read_attributes(fields, message);
+        count += fields->n_fields;
+    }
+    bool wants_no_body = message->has_modes && message->modes.request_body == MESSAGE_BODY_NONE &&
+                         message->modes.response_body == MESSAGE_BODY_NONE;
+    if (request->n_attributes != 0 && count == 0 && wants_no_body) {
+        message->is_from_upstream_filter = true;
     }
 }
 
@@ -101,10 +129,10 @@ static enum status read_kind(const ExtProc__ProcessingRequest *request, struct a
     }
 }
 
-enum status message_decode(struct bytes serialised, struct arena *arena,
-                           struct message *ret_message) {
+static enum status decode_any(struct bytes serialised, struct arena *arena,
+                              struct message *ret_message) {
     ProtobufCAllocator allocator = {
-        .alloc = alloc_padded,
+        .alloc = alloc,
         .free = free_nothing,
         .allocator_data = arena,
     };
@@ -113,17 +141,26 @@ enum status message_decode(struct bytes serialised, struct arena *arena,
     if (request == NULL) return arena->is_exhausted ? STATUS_NO_MEMORY : STATUS_MALFORMED;
 
     struct message message = {.is_observed = request->observability_mode};
-    read_attributes(request, &message);
     const ExtProc__ProtocolConfiguration *modes = request->protocol_config;
     if (modes != NULL) {
-        message.has_body_modes = true;
-        message.request_body_mode = modes->request_body_mode;
-        message.response_body_mode = modes->response_body_mode;
+        message.has_modes = true;
+        message.modes = (struct message_modes){
+            .request_body = modes->request_body_mode,
+            .response_body = modes->response_body_mode,
+            .sends_body_early = modes->send_body_without_waiting_for_header_response,
+        };
     }
+    read_origin(request, &message);
     enum status status = read_kind(request, arena, &message);
     if (status != STATUS_OK) return status;
     *ret_message = message;
     return STATUS_OK;
+}
+
+enum status message_decode(struct bytes serialised, struct arena *arena,
+                           struct message *ret_message) {
+    if (body_decode(serialised, ret_message)) return STATUS_OK;
+    return decode_any(serialised, arena, ret_message);
 }
 
 struct bytes message_find_header(const struct message *message, struct bytes name) {

@@ -3,6 +3,7 @@
 // each other, so all that one answer can need stands in one struct on the stack.
 #include <assert.h>
 
+#include "extproc/message/body.h"
 #include "extproc/message/ext_proc.pb-c.h"
 #include "extproc/message/message.h"
 
@@ -119,6 +120,7 @@ static enum status fill_kind(struct form *form, const struct message_answer *ans
 static void fill_mode(struct form *form, const struct message_answer *answer) {
     if (!answer->overrides_mode) return;
     ext_proc__processing_mode__init(&form->mode);
+    form->mode.request_body_mode = answer->request_body_mode;
     form->mode.response_body_mode = answer->response_body_mode;
     bool is_streamed = answer->response_body_mode == MESSAGE_BODY_STREAMED;
     form->mode.response_trailer_mode = is_streamed ? HEADER_SEND : 0;
@@ -152,7 +154,7 @@ static void fill_metadata(struct form *form, const struct message_answer *answer
         }
     }
     ext_proc__struct__init(&form->namespaces.fields);
-    ExtProc__Value *namespace = add_entry(&form->namespaces, answer->metadata_namespace);
+    ExtProc__Value *namespace = add_entry(&form->namespaces, "io.envoy.ai_gateway");
     namespace->kind_case = EXT_PROC__VALUE__KIND_STRUCT_VALUE;
     namespace->struct_value = &form->metadata.fields;
     form->response.dynamic_metadata = &form->namespaces.fields;
@@ -175,22 +177,60 @@ static void fill_immediate(struct form *form, const struct message_immediate *im
     form->response.immediate_response = &form->immediate;
 }
 
-enum status message_encode(const struct message_answer *answer, struct arena *arena,
-                           struct buffer *serialised) {
+// The answer's CommonResponse by itself.
+static enum status encode_common(struct form *form, const struct message_answer *answer,
+                                 struct arena *arena, struct bytes *ret_common) {
+    enum status status = fill_common(form, answer, arena);
+    if (status != STATUS_OK) return status;
+    size_t size = ext_proc__common_response__get_packed_size(&form->common);
+    uint8_t *room = arena_alloc(arena, size);
+    if (room == NULL) return STATUS_NO_MEMORY;
+    *ret_common = bytes_of(room, ext_proc__common_response__pack(&form->common, room));
+    return STATUS_OK;
+}
+
+static bool changes_body(const struct message_answer *answer) {
+    return answer->immediate == NULL && answer->body_change != MESSAGE_BODY_STAYS;
+}
+
+static enum status encode_form(const struct message_answer *answer, struct arena *arena,
+                               struct buffer *serialised) {
     struct form form UNINITIALIZED;
+    struct bytes common = BYTES_EMPTY;
+    enum status status = STATUS_OK;
     ext_proc__processing_response__init(&form.response);
     if (answer->immediate != NULL) {
         fill_immediate(&form, answer->immediate);
     } else {
-        enum status status = fill_kind(&form, answer, arena);
+        status = changes_body(answer) ? encode_common(&form, answer, arena, &common)
+                                      : fill_kind(&form, answer, arena);
         if (status != STATUS_OK) return status;
         fill_mode(&form, answer);
         fill_metadata(&form, answer);
     }
     uint8_t *room;
     size_t size = ext_proc__processing_response__get_packed_size(&form.response);
-    enum status status = buffer_reserve(serialised, size, &room);
+    status = buffer_reserve(serialised, size, &room);
     if (status != STATUS_OK) return status;
     serialised->len += ext_proc__processing_response__pack(&form.response, room);
-    return STATUS_OK;
+    return changes_body(answer) ? body_encode(answer, common, serialised) : STATUS_OK;
+}
+
+// What a form is needed for.
+static bool says_much(const struct message_answer *answer) {
+    return answer->immediate != NULL || answer->set_header_count != 0 ||
+           answer->remove_header_count != 0 || answer->clears_route_cache ||
+           answer->overrides_mode || answer->metadata_count != 0;
+}
+
+enum status message_encode(const struct message_answer *answer, struct arena *arena,
+                           struct buffer *serialised) {
+    if (!says_much(answer)) {
+        return changes_body(answer) ? body_encode(answer, BYTES_EMPTY, serialised)
+                                    : body_encode_plain(answer->kind, serialised);
+    }
+    size_t before = serialised->len;
+    enum status status = encode_form(answer, arena, serialised);
+    if (status != STATUS_OK) serialised->len = before;
+    return status;
 }

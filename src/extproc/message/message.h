@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messages of envoy.service.ext_proc.v3 as the rest of extproc sees them; the protobuf library
-// stays inside this folder. Decoding copies each field once into the arena; encoding copies into
-// the buffer only.
+// stays inside this folder. Decoding copies headers into the arena and leaves bodies where they
+// are; encoding copies into the buffer only.
 #pragma once
 
 #include <stdbool.h>
@@ -28,6 +28,8 @@ enum message_body_mode {
     MESSAGE_BODY_NONE = 0,
     MESSAGE_BODY_STREAMED = 1,
     MESSAGE_BODY_BUFFERED = 2,
+    MESSAGE_BODY_BUFFERED_PARTIAL = 3,
+    MESSAGE_BODY_FULL_DUPLEX = 4,
 };
 
 struct message_header {
@@ -35,23 +37,26 @@ struct message_header {
     struct bytes value;
 };
 
-// Zero bytes that stand behind every body and may be overwritten, so that a parser can work there.
-enum { MESSAGE_BODY_PADDING = 8 };
+// How a stream's first message tells that the filter is configured.
+struct message_modes {
+    uint32_t request_body;  // enum message_body_mode
+    uint32_t response_body;
+    bool sends_body_early;  // send_body_without_waiting_for_header_response
+};
 
-// A ProcessingRequest. Everything lives as long as the arena's content.
+// A ProcessingRequest. Everything lives as long as the arena's content and what was decoded.
 struct message {
     enum message_kind kind;
     bool end_of_stream;            // headers, bodies
     bool is_observed;              // observability_mode: nobody waits for an answer
     bool is_from_upstream_filter;  // Envoy has chosen the endpoint already
-    bool has_body_modes;           // a stream's first message tells how the filter is configured
-    uint32_t request_body_mode;    // enum message_body_mode
-    uint32_t response_body_mode;
-    struct bytes route;  // the name of the route that Envoy has chosen; empty: it does not tell
+    bool has_modes;
+    struct message_modes modes;
+    struct bytes route;    // the name of the route that Envoy has chosen; empty: it does not tell
+    struct bytes backend;  // and of the backend, as the Envoy AI Gateway names it
     struct message_header *headers;  // headers only
     size_t header_count;
-    uint8_t *body;  // bodies only; NULL when empty, else MESSAGE_BODY_PADDING follows
-    size_t body_bytes;
+    struct bytes body;  // bodies only
 };
 
 // STATUS_MALFORMED: not a ProcessingRequest. STATUS_UNSUPPORTED: of a kind that we do not know.
@@ -62,7 +67,7 @@ MUST_USE enum status message_decode(struct bytes serialised, struct arena *arena
 // The first header of this (lower-case) name; empty when there is none.
 struct bytes message_find_header(const struct message *message, struct bytes name);
 
-enum { MESSAGE_SET_HEADERS_MOST = 2, MESSAGE_METADATA_MOST = 8 };
+enum { MESSAGE_SET_HEADERS_MOST = 3, MESSAGE_METADATA_MOST = 10, MESSAGE_BODY_PARTS_MOST = 3 };
 
 // A field of a namespace of the dynamic metadata: a number, or with is_text a string.
 struct message_metadata {
@@ -80,6 +85,15 @@ struct message_immediate {
     const char *details;  // for Envoy's access log, %RESPONSE_CODE_DETAILS%
 };
 
+// What becomes of the body, or of the piece of it, that is answered.
+enum message_body_change {
+    MESSAGE_BODY_STAYS,
+    MESSAGE_BODY_REPLACED,  // by what is given
+    // What is given is the next piece: in the mode FULL_DUPLEX_STREAMED nothing passes that is not
+    // sent back.
+    MESSAGE_BODY_PASSED,
+};
+
 // A ProcessingResponse. All-zero but for `kind` it says "go on". Only borrows.
 struct message_answer {
     enum message_kind kind;                     // of the message that is answered
@@ -92,14 +106,20 @@ struct message_answer {
     size_t remove_header_count;
     bool clears_route_cache;
 
-    // headers: which bodies Envoy sends from now on; that of the request none, if it is to come
-    // yet. With a streamed body its trailers are sent too: when there are some, no piece is the
+    // headers: which bodies Envoy sends from now on, as far as they are to come yet. With a
+    // streamed body of the response its trailers are sent too: when there are some, no piece is the
     // last.
     bool overrides_mode;
+    enum message_body_mode request_body_mode;
     enum message_body_mode response_body_mode;
 
+    // bodies
+    enum message_body_change body_change;
+    struct bytes body[MESSAGE_BODY_PARTS_MOST];  // one behind the other
+    bool body_is_last;                           // MESSAGE_BODY_PASSED: end_of_stream
+
     // every kind
-    const char *metadata_namespace;
+    // In the namespace io.envoy.ai_gateway.
     struct message_metadata metadata[MESSAGE_METADATA_MOST];
     size_t metadata_count;
 };

@@ -26,12 +26,13 @@ struct yyjson_alc json_allocator(struct arena *arena) {
     };
 }
 
-enum status json_read_in_place(uint8_t *text, size_t length, struct arena *arena,
-                               struct fault *ret_fault, yyjson_val **ret_root) {
+enum status json_read(struct bytes text, struct arena *arena, struct fault *ret_fault,
+                      yyjson_val **ret_root) {
     const struct yyjson_alc allocator = json_allocator(arena);
     yyjson_read_err error;
-    yyjson_doc *document = yyjson_read_opts(
-        (char *)text, length, YYJSON_READ_INSITU | YYJSON_READ_BIGNUM_AS_RAW, &allocator, &error);
+    // The reader writes into its input only if it is told to (YYJSON_READ_INSITU).
+    yyjson_doc *document = yyjson_read_opts((char *)(uintptr_t)text.data, text.len,
+                                            YYJSON_READ_BIGNUM_AS_RAW, &allocator, &error);
     if (document != NULL) {
         *ret_root = yyjson_doc_get_root(document);
         return STATUS_OK;
@@ -43,16 +44,4 @@ enum status json_read_in_place(uint8_t *text, size_t length, struct arena *arena
         .what = error.msg,
     };
     return ret_fault->status;
-}
-
-enum status json_read(struct bytes text, struct arena *arena, struct fault *ret_fault,
-                      yyjson_val **ret_root) {
-    uint8_t *copy = arena_alloc(arena, text.len + JSON_PADDING);
-    if (copy == NULL) {
-        *ret_fault = (struct fault){.status = STATUS_NO_MEMORY, .what = "no memory for a copy"};
-        return STATUS_NO_MEMORY;
-    }
-    if (text.len != 0) memcpy(copy, text.data, text.len);
-    memset(copy + text.len, 0, JSON_PADDING);
-    return json_read_in_place(copy, text.len, arena, ret_fault, ret_root);
 }

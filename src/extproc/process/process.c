@@ -7,13 +7,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/arena.h"
-#include "extproc/message/message.h"
-#include "extproc/metrics.h"
 #include "extproc/observer.h"
-#include "extproc/process/refusal.h"
-#include "extproc/process/reply.h"
-#include "extproc/process/request.h"
+#include "extproc/process/turn.h"
 
 enum {
     GRPC_OK = 0,
@@ -24,35 +19,6 @@ enum {
     MESSAGE_ROOM_BYTES = 8 * 1024,
 };
 
-struct process_stream {
-    /* immutable */
-    const struct process_options *options;
-    struct metrics *metrics;
-
-    /* loop thread only */
-    bool is_over;  // the verdict `end` was given
-    struct process_verdict end;
-    int latest_request_kind;  // enum message_kind, -1 before the first
-    int latest_response_kind;
-    bool request_is_whole;  // a body message is the whole body, even without end_of_stream
-    bool response_is_whole;
-
-    const char *operation;  // of a request of ours, whose body names a model; NULL: another's
-    uint32_t label;         // the observer's, of what is known so far
-    bool awaits_body;       // and that is still to come
-    struct buffer path;     // as the client sent it
-    struct reply reply;
-};
-
-// One message and what is decided on it.
-struct turn {
-    struct process_stream *stream;
-    struct arena *arena;
-    struct message message;
-    struct message_answer answer;
-    struct refusal refusal;
-};
-
 struct process_stream *process_stream_new(const struct process_options *options,
                                           struct metrics *metrics) {
     struct process_stream *stream = calloc(1, sizeof(*stream));
@@ -60,191 +26,59 @@ struct process_stream *process_stream_new(const struct process_options *options,
     stream->options = options;
     stream->metrics = metrics;
     stream->latest_request_kind = stream->latest_response_kind = -1;
-    stream->request_is_whole = stream->response_is_whole = true;
+    // Old versions of Envoy do not say.
+    stream->modes.request_body = stream->modes.response_body = MESSAGE_BODY_BUFFERED;
+    stream->may_override_modes = stream->response_is_whole = true;
     reply_init(&stream->reply, options, metrics);
     return stream;
 }
 
 void process_stream_free(struct process_stream *stream) {
     if (stream == NULL) return;
+    router_drop_held(stream);
     buffer_done(&stream->path);
+    buffer_done(&stream->own_names);
     reply_done(&stream->reply);
     free(stream);
 }
 
-/* request */
-
-// The x-ai-eg- headers are how we tell Envoy's router and later filters what we found; a client
-// that sends one itself would choose its own route, and may have done so already.
-static enum status remove_own_headers(struct turn *turn) {
-    const struct message *message = &turn->message;
-    struct bytes *names = arena_alloc(turn->arena, message->header_count * sizeof(*names));
-    if (names == NULL) return STATUS_NO_MEMORY;
-    size_t count = 0;
-    for (size_t i = 0; i < message->header_count; i++) {
-        struct bytes name = message->headers[i].name;
-        if (bytes_start_with(name, BYTES_LITERAL("x-ai-eg-"))) names[count++] = name;
-    }
-    turn->answer.remove_headers = names;
-    turn->answer.remove_header_count = count;
-    turn->answer.clears_route_cache = count != 0;
-    return STATUS_OK;
-}
-
-// From here on, the rest of this turn included, work is known to be for this.
-static void add_label(struct process_stream *stream, const char *key, struct bytes value) {
+void turn_add_label(struct turn *turn, const char *key, struct bytes value) {
+    struct process_stream *stream = turn->stream;
     const struct observer *observer = stream->options->observer;
     if (observer == NULL || value.len == 0) return;
     stream->label = observer->label(stream->label, key, value);
     observer->enter(stream->label);  // process_stream_receive leaves it
 }
 
-// Behind the router the headers that the filter in front of it has set say what the body did there.
-static void label_routed(struct process_stream *stream, const struct message *message) {
-    struct bytes path = message_find_header(message, BYTES_LITERAL("x-ai-eg-original-path"));
-    struct bytes method = message_find_header(message, BYTES_LITERAL(":method"));
-    const char *operation = request_operation(method, path);
-    if (operation == NULL) return;
-    add_label(stream, "operation", bytes_of_text(operation));
-    add_label(stream, "model", message_find_header(message, BYTES_LITERAL("x-ai-eg-model")));
-}
-
-// Whether the text is a number over the limit. Text that is no number is Envoy's business.
-static bool is_over_limit(struct bytes text, size_t limit) {
-    size_t value = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') return false;
-        if (value > (SIZE_MAX - 9) / 10) return true;
-        value = value * 10 + (size_t)(text.data[i] - '0');
-    }
-    return value > limit;
-}
-
-static void refuse_too_large(struct process_stream *stream, struct refusal *refusal) {
-    refusal_set(refusal, REFUSAL_BODY_TOO_LARGE,
+void turn_refuse_too_large(struct turn *turn) {
+    refusal_set(&turn->refusal, REFUSAL_BODY_TOO_LARGE,
                 "The request body is larger than %zu bytes, the limit of this gateway.",
-                stream->options->body_limit_bytes);
+                turn->stream->options->body_limit_bytes);
 }
 
-static void refuse_missing_body(struct refusal *refusal) {
-    refusal_set(refusal, REFUSAL_BODY_MISSING,
-                "The request has no body; a JSON object with the field 'model' is needed.");
+void turn_refuse_overloaded(struct turn *turn) {
+    refusal_set(&turn->refusal, REFUSAL_OVERLOADED,
+                "The gateway has too many requests under way; try again in a moment.");
 }
+
+/* handlers */
 
 static enum status on_request_headers(struct turn *turn) {
-    struct process_stream *stream = turn->stream;
-    const struct message *message = &turn->message;
-    if (message->is_from_upstream_filter) {
-        label_routed(stream, message);
-        return STATUS_OK;
-    }
-
-    struct bytes path = message_find_header(message, BYTES_LITERAL(":path"));
-    struct bytes method = message_find_header(message, BYTES_LITERAL(":method"));
-    const char *operation = request_operation(method, path);
-    if (operation == NULL) {
-        metrics_add(stream->metrics, METRIC_REQUESTS_PASSED, 1);
-        // Without this Envoy would collect both bodies for us, for nothing. The reply's headers
-        // stay asked for: when Envoy sends them while this answer is on its way (its own 413, say),
-        // it would take this one for the last and wait for the other until the message timeout.
-        turn->answer.overrides_mode = true;
-        turn->answer.response_body_mode = MESSAGE_BODY_NONE;
-        return remove_own_headers(turn);
-    }
-    if (message->end_of_stream) {
-        refuse_missing_body(&turn->refusal);
-        return STATUS_OK;
-    }
-    if (is_over_limit(message_find_header(message, BYTES_LITERAL("content-length")),
-                      stream->options->body_limit_bytes)) {
-        refuse_too_large(stream, &turn->refusal);
-        return STATUS_OK;
-    }
-    stream->operation = operation;
-    stream->awaits_body = true;
-    add_label(stream, "operation", bytes_of_text(operation));
-    enum status status = buffer_append(&stream->path, path);
-    return status != STATUS_OK ? status : remove_own_headers(turn);
+    return turn->message.is_from_upstream_filter ? upstream_on_headers(turn)
+                                                 : router_on_headers(turn);
 }
 
-static enum status on_request_body(struct turn *turn) {
-    struct process_stream *stream = turn->stream;
-    struct message *message = &turn->message;
-    if (!stream->awaits_body) return STATUS_OK;
-    stream->awaits_body = false;
-
-    if (!message->end_of_stream && !stream->request_is_whole) {
-        refusal_set(&turn->refusal, REFUSAL_BODY_NOT_BUFFERED,
-                    "The gateway hands over request bodies in pieces: its request_body_mode must "
-                    "be BUFFERED.");
-        return STATUS_OK;
-    }
-    if (message->body_bytes > stream->options->body_limit_bytes) {
-        refuse_too_large(stream, &turn->refusal);
-        return STATUS_OK;
-    }
-    if (message->body_bytes == 0) {
-        refuse_missing_body(&turn->refusal);
-        return STATUS_OK;
-    }
-    struct bytes model;
-    bool is_read = request_read_model(message->body, message->body_bytes, turn->arena, &model,
-                                      &turn->refusal);
-    if (!is_read) return STATUS_OK;
-    metrics_add(stream->metrics, METRIC_REQUESTS_ROUTED, 1);
-    add_label(stream, "model", model);
-    turn->answer.set_header_count = 2;
-    turn->answer.set_headers[0] = (struct message_header){
-        .name = BYTES_LITERAL("x-ai-eg-model"),
-        .value = model,
-    };
-    turn->answer.set_headers[1] = (struct message_header){
-        .name = BYTES_LITERAL("x-ai-eg-original-path"),
-        .value = buffer_bytes(&stream->path),
-    };
-    // The route was chosen by headers that did not have the model yet.
-    turn->answer.clears_route_cache = true;
-    return STATUS_OK;
-}
-
-/* reply */
-
-static enum status on_response_headers(struct turn *turn) {
-    struct process_stream *stream = turn->stream;
-    if (stream->operation == NULL) return STATUS_OK;
-    reply_start(&stream->reply, &turn->message);
-    if (stream->reply.kind == REPLY_JSON || turn->message.end_of_stream) return STATUS_OK;
-    // Envoy would hold an event stream back to collect it, and collect in vain what is not read.
-    bool is_streamed = stream->reply.kind == REPLY_EVENTS;
-    turn->answer.overrides_mode = true;
-    turn->answer.response_body_mode = is_streamed ? MESSAGE_BODY_STREAMED : MESSAGE_BODY_NONE;
-    stream->response_is_whole = false;
-    return STATUS_OK;
-}
-
-static enum status on_response_body(struct turn *turn) {
-    const struct message *message = &turn->message;
-    bool is_last = message->end_of_stream || turn->stream->response_is_whole;
-    reply_add(&turn->stream->reply, message->body, message->body_bytes, is_last, turn->arena,
-              &turn->answer);
-    return STATUS_OK;
-}
-
-// Trailers end a body whose last piece did not say so.
-static enum status on_response_trailers(struct turn *turn) {
-    reply_add(&turn->stream->reply, NULL, 0, true, turn->arena, &turn->answer);
-    return STATUS_OK;
-}
-
-/* the stream */
-
-// A handler changes turn->answer and turn->refusal; STATUS_NO_MEMORY ends the stream. Where there
-// is none, the answer is "go on".
+// Where there is none, the answer is "go on".
 static enum status (*const handlers[MESSAGE_KIND_COUNT])(struct turn *) = {
-    [MESSAGE_REQUEST_HEADERS] = on_request_headers,     [MESSAGE_REQUEST_BODY] = on_request_body,
-    [MESSAGE_RESPONSE_HEADERS] = on_response_headers,   [MESSAGE_RESPONSE_BODY] = on_response_body,
-    [MESSAGE_RESPONSE_TRAILERS] = on_response_trailers,
+    [MESSAGE_REQUEST_HEADERS] = on_request_headers,
+    [MESSAGE_REQUEST_BODY] = router_on_body,
+    [MESSAGE_REQUEST_TRAILERS] = router_on_trailers,
+    [MESSAGE_RESPONSE_HEADERS] = response_on_headers,
+    [MESSAGE_RESPONSE_BODY] = response_on_body,
+    [MESSAGE_RESPONSE_TRAILERS] = response_on_trailers,
 };
+
+/* verdicts */
 
 static struct process_verdict end_stream(struct process_stream *stream, int grpc_status,
                                          const char *grpc_message) {
@@ -265,6 +99,12 @@ static struct process_verdict end_without_memory(struct process_stream *stream) 
 static struct process_verdict refuse(struct process_stream *stream, const struct refusal *refusal,
                                      struct arena *arena, struct buffer *answer) {
     const struct refusal_row *row = refusal_row(refusal->kind);
+    metrics_add(stream->metrics, row->metric, 1);
+    router_drop_held(stream);
+    // A reply that is under way cannot be replaced any more, only cut.
+    if (stream->latest_response_kind >= MESSAGE_RESPONSE_HEADERS) {
+        return end_stream(stream, GRPC_INVALID_ARGUMENT, "the request is refused");
+    }
     struct message_immediate immediate = {
         .http_status = row->http_status,
         .content_type = "application/json",
@@ -277,7 +117,6 @@ static struct process_verdict refuse(struct process_stream *stream, const struct
         message_encode(&message, arena, answer) != STATUS_OK) {
         return end_without_memory(stream);
     }
-    metrics_add(stream->metrics, row->metric, 1);
     struct process_verdict verdict = end_stream(stream, GRPC_OK, "");
     verdict.has_answer = true;
     return verdict;
@@ -293,17 +132,32 @@ static bool is_in_order(struct process_stream *stream, enum message_kind kind) {
     return is_good;
 }
 
-static void note_body_modes(struct process_stream *stream, const struct message *message) {
-    if (!message->has_body_modes) return;
-    stream->request_is_whole = message->request_body_mode == MESSAGE_BODY_BUFFERED;
-    stream->response_is_whole = message->response_body_mode == MESSAGE_BODY_BUFFERED;
+// Envoy ignores an override where the bodies may be ahead of it.
+static void note_modes(struct process_stream *stream, const struct message *message) {
+    if (!message->has_modes) return;
+    const struct message_modes *modes = &message->modes;
+    stream->modes = *modes;
+    stream->response_is_whole = modes->response_body == MESSAGE_BODY_BUFFERED;
+    stream->may_override_modes = !modes->sends_body_early &&
+                                 modes->request_body != MESSAGE_BODY_FULL_DUPLEX &&
+                                 modes->response_body != MESSAGE_BODY_FULL_DUPLEX;
+}
+
+static struct process_verdict send_answer(struct turn *turn, struct buffer *answer) {
+    enum status status = message_encode(&turn->answer, turn->arena, answer);
+    if (status != STATUS_OK) return end_without_memory(turn->stream);
+    return (struct process_verdict){
+        .has_answer = true,
+        .has_more = turn->has_more,
+        .grpc_message = "",
+    };
 }
 
 static struct process_verdict take_turn(struct turn *turn, struct buffer *answer) {
     struct process_stream *stream = turn->stream;
     enum status status = STATUS_OK;
-    note_body_modes(stream, &turn->message);
-    add_label(stream, "route", turn->message.route);
+    note_modes(stream, &turn->message);
+    turn_add_label(turn, "route", turn->message.route);
     turn->answer.kind = turn->message.kind;
     if (!is_in_order(stream, turn->message.kind)) {
         metrics_add(stream->metrics, METRIC_MESSAGES_OUT_OF_ORDER, 1);
@@ -315,23 +169,21 @@ static struct process_verdict take_turn(struct turn *turn, struct buffer *answer
     if (turn->refusal.kind != REFUSAL_NONE) {
         return refuse(stream, &turn->refusal, turn->arena, answer);
     }
-    status = message_encode(&turn->answer, turn->arena, answer);
-    if (status != STATUS_OK) return end_without_memory(stream);
-    return (struct process_verdict){.has_answer = true, .grpc_message = ""};
+    if (turn->is_withheld) return (struct process_verdict){.grpc_message = ""};
+    return send_answer(turn, answer);
 }
 
-// What one message may take: a copy of it and the tree of its JSON, which for a body of small
-// numbers is some six times as large. Bodies near the limit are refused earlier if they are such.
+// What one message may take: headers are copied, and tables made of them.
 static size_t memory_limit_bytes(const struct process_options *options) {
     return 4 * process_message_limit_bytes(options);
 }
 
 static struct process_verdict receive(struct process_stream *stream, struct bytes message,
-                                      struct buffer *answer) {
+                                      int64_t now_ns, struct buffer *answer) {
     uint8_t room[MESSAGE_ROOM_BYTES] UNINITIALIZED;
     struct arena arena;
     arena_init(&arena, room, sizeof(room), memory_limit_bytes(stream->options));
-    struct turn turn = {.stream = stream, .arena = &arena};
+    struct turn turn = {.stream = stream, .arena = &arena, .now_ns = now_ns};
     struct process_verdict verdict;
     enum status status = message_decode(message, &arena, &turn.message);
     if (status == STATUS_OK) {
@@ -347,20 +199,30 @@ static struct process_verdict receive(struct process_stream *stream, struct byte
 }
 
 struct process_verdict process_stream_receive(struct process_stream *stream, struct bytes message,
-                                              struct buffer *answer) {
+                                              int64_t now_ns, struct buffer *answer) {
     if (stream->is_over) return stream->end;
     const struct observer *observer = stream->options->observer;
-    if (observer == NULL) return receive(stream, message, answer);
+    if (observer == NULL) return receive(stream, message, now_ns, answer);
     uint32_t before = observer->enter(stream->label);
-    struct process_verdict verdict = receive(stream, message, answer);
+    struct process_verdict verdict = receive(stream, message, now_ns, answer);
     observer->leave(before);
+    return verdict;
+}
+
+struct process_verdict process_stream_more(struct process_stream *stream, struct buffer *answer) {
+    struct arena arena;
+    arena_init(&arena, NULL, 0, 0);
+    struct turn turn = {.stream = stream, .arena = &arena};
+    router_send_held(&turn);
+    struct process_verdict verdict = send_answer(&turn, answer);
+    if (!verdict.has_more) router_drop_held(stream);
     return verdict;
 }
 
 const char *process_stream_state(const struct process_stream *stream) {
     if (stream->is_over) return "ended";
     if (stream->latest_request_kind < 0) return "awaiting request headers";
-    if (stream->awaits_body) return "awaiting request body";
+    if (stream->reads_request) return "awaiting request body";
     if (stream->latest_response_kind < 0) return "awaiting response headers";
     return "awaiting response body";
 }
@@ -369,17 +231,18 @@ uint32_t process_stream_label(const struct process_stream *stream) {
     return stream->label;
 }
 
-static void refuse_overloaded(struct refusal *refusal) {
-    refusal_set(refusal, REFUSAL_OVERLOADED,
-                "The gateway has too many requests under way; try again in a moment.");
-}
-
 static struct process_verdict refuse_at_once(struct process_stream *stream,
-                                             const struct refusal *refusal, struct buffer *answer) {
+                                             enum process_refusal why, struct buffer *answer) {
     uint8_t room[MESSAGE_ROOM_BYTES] UNINITIALIZED;
     struct arena arena;
     arena_init(&arena, room, sizeof(room), memory_limit_bytes(stream->options));
-    struct process_verdict verdict = refuse(stream, refusal, &arena, answer);
+    struct turn turn = {.stream = stream, .arena = &arena};
+    if (why == PROCESS_OVERLOADED) {
+        turn_refuse_overloaded(&turn);
+    } else {
+        turn_refuse_too_large(&turn);
+    }
+    struct process_verdict verdict = refuse(stream, &turn.refusal, &arena, answer);
     arena_reset(&arena);
     return verdict;
 }
@@ -387,17 +250,11 @@ static struct process_verdict refuse_at_once(struct process_stream *stream,
 struct process_verdict process_stream_refuse(struct process_stream *stream,
                                              enum process_refusal why, struct buffer *answer) {
     if (stream->is_over) return stream->end;
-    struct refusal refusal;
-    if (why == PROCESS_OVERLOADED) {
-        refuse_overloaded(&refusal);
-    } else {
-        refuse_too_large(stream, &refusal);
-    }
     if (stream->latest_request_kind < 0 && why == PROCESS_TOO_LARGE) {
         return end_stream(stream, GRPC_RESOURCE_EXHAUSTED, "the headers are over the limit");
     }
-    bool is_request = stream->latest_request_kind < 0 || stream->awaits_body;
-    if (is_request) return refuse_at_once(stream, &refusal, answer);
+    bool is_request = stream->latest_request_kind < 0 || stream->reads_request;
+    if (is_request) return refuse_at_once(stream, why, answer);
     reply_give_up(&stream->reply);
     return end_stream(stream, GRPC_OK, "");
 }
@@ -405,7 +262,5 @@ struct process_verdict process_stream_refuse(struct process_stream *stream,
 struct process_verdict process_turn_away(const struct process_options *options,
                                          struct metrics *metrics, struct buffer *answer) {
     struct process_stream stream = {.options = options, .metrics = metrics};
-    struct refusal refusal;
-    refuse_overloaded(&refusal);
-    return refuse_at_once(&stream, &refusal, answer);
+    return refuse_at_once(&stream, PROCESS_OVERLOADED, answer);
 }

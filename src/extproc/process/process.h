@@ -16,7 +16,7 @@
 //   4. has_answer: exactly one serialised ProcessingResponse was appended to `answer`; the 5-byte
 //   prefix is the
 //      caller's (append it before the call, fill in the length after). Otherwise `answer` is
-//      unchanged.
+//      unchanged. has_more: call process_stream_more for the next one, before anything else.
 //   5. ends_stream: send the answer (if any), then trailers with grpc_status and grpc_message, and
 //   give the stream no
 //      further message (one that comes all the same gets the same verdict, without an answer).
@@ -31,23 +31,23 @@
 
 #include "base/bytes.h"
 
+struct budget;
 struct metrics;
 struct observer;
 struct process_stream;
 
 // Immutable, shared by all streams and threads; outlives them.
 struct process_options {
-    size_t body_limit_bytes;          // a request body over this is answered with 413
-    size_t sse_line_limit_bytes;      // a longer line of an event stream is not read (counted; the
-                                      // client gets it)
+    size_t body_limit_bytes;          // a request body over this is answered with 413; of a reply
+                                      // that is compressed, no more is inflated
+    bool asks_for_usage;              // streaming requests that do not are made to
+    struct budget *budget;            // of the bodies that are held; NULL: no limit
     const struct observer *observer;  // NULL: nobody watches
 };
 
-#define PROCESS_BODY_LIMIT_BYTES ((size_t)50 << 20)
-#define PROCESS_SSE_LINE_LIMIT_BYTES ((size_t)1 << 20)
-
 struct process_verdict {
     bool has_answer;
+    bool has_more;
     bool ends_stream;
     int grpc_status;           // with ends_stream: a code of gRPC, 0 is OK
     const char *grpc_message;  // static ASCII text without '%', "" when there is nothing to say
@@ -65,9 +65,13 @@ struct process_stream *process_stream_new(const struct process_options *options,
                                           struct metrics *metrics);
 
 // Decides on one message. Never fails: what goes wrong is in the verdict (undecodable:
-// INVALID_ARGUMENT, no memory: RESOURCE_EXHAUSTED; Envoy then answers 500 to its client).
+// INVALID_ARGUMENT, no memory: RESOURCE_EXHAUSTED; Envoy then answers 500 to its client). `now_ns`
+// is of a clock that does not go back.
 struct process_verdict process_stream_receive(struct process_stream *stream, struct bytes message,
-                                              struct buffer *answer);
+                                              int64_t now_ns, struct buffer *answer);
+
+// The next answer, after a verdict with has_more.
+struct process_verdict process_stream_more(struct process_stream *stream, struct buffer *answer);
 
 // Why a message is not collected: it is longer than process_message_limit_bytes, or there is no
 // memory for it now.

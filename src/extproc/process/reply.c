@@ -1,28 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/process/reply.h"
 
-#include "extproc/process/json.h"
+#include "base/attributes.h"
+#include "base/clock.h"
 
-_Static_assert((int)MESSAGE_BODY_PADDING >= (int)JSON_PADDING, "bodies are parsed in place");
-
-// Most events fit; a larger one costs a malloc.
-enum { EVENT_ROOM_BYTES = 4 * 1024 };
+// What is inflated at a time.
+enum { PLAIN_ROOM_BYTES = 16 * 1024 };
 
 void reply_init(struct reply *reply, const struct process_options *options,
                 struct metrics *metrics) {
-    *reply = (struct reply){
-        .options = options,
-        .metrics = metrics,
-        .pieces.limit = options->body_limit_bytes,
-    };
-    sse_init(&reply->sse, options->sse_line_limit_bytes);
+    memset(reply, 0, offsetof(struct reply, reader));
+    reply->options = options;
+    reply->metrics = metrics;
 }
 
 void reply_done(struct reply *reply) {
     if (reply->kind != REPLY_UNREAD) metrics_add(reply->metrics, METRIC_RESPONSES_CUT, 1);
-    buffer_done(&reply->pieces);
-    sse_done(&reply->sse);
+    unzip_free(reply->unzip);
 }
+
+/* headers */
 
 // Whether a content-type is of this type and subtype, whatever its parameters.
 static bool is_media_type(struct bytes content_type, struct bytes wanted) {
@@ -34,13 +31,29 @@ static bool is_media_type(struct bytes content_type, struct bytes wanted) {
     return bytes_equal_ignoring_case(bytes_of(content_type.data, length), wanted);
 }
 
+// RFC 9110 section 8.4.1: x-gzip is gzip, and identity none.
+static bool prepare_encoding(struct reply *reply, struct bytes encoding) {
+    static const struct {
+        struct bytes name;
+        bool is_compressed;
+    } known[] = {
+        {BYTES_LITERAL(""), false},       {BYTES_LITERAL("identity"), false},
+        {BYTES_LITERAL("gzip"), true},    {BYTES_LITERAL("x-gzip"), true},
+        {BYTES_LITERAL("deflate"), true},
+    };
+    for (size_t i = 0; i < COUNT_OF(known); i++) {
+        if (!bytes_equal_ignoring_case(encoding, known[i].name)) continue;
+        if (!known[i].is_compressed) return true;
+        reply->unzip = unzip_new(reply->options->body_limit_bytes);
+        return reply->unzip != NULL;
+    }
+    return false;
+}
+
 static enum reply_kind choose_kind(const struct message *headers) {
     struct bytes status = message_find_header(headers, BYTES_LITERAL(":status"));
-    struct bytes encoding = message_find_header(headers, BYTES_LITERAL("content-encoding"));
     struct bytes type = message_find_header(headers, BYTES_LITERAL("content-type"));
-    bool is_plain = encoding.len == 0 ||
-                    bytes_equal_ignoring_case(encoding, BYTES_LITERAL("identity"));
-    if (headers->end_of_stream || !is_plain) return REPLY_UNREAD;
+    if (headers->end_of_stream) return REPLY_UNREAD;
     if (!bytes_equal(status, BYTES_LITERAL("200"))) return REPLY_UNREAD;
     if (is_media_type(type, BYTES_LITERAL("text/event-stream"))) return REPLY_EVENTS;
     if (is_media_type(type, BYTES_LITERAL("application/json"))) return REPLY_JSON;
@@ -48,8 +61,14 @@ static enum reply_kind choose_kind(const struct message *headers) {
 }
 
 void reply_start(struct reply *reply, const struct message *headers) {
-    reply->kind = choose_kind(headers);
-    if (reply->kind == REPLY_UNREAD) metrics_add(reply->metrics, METRIC_RESPONSES_PASSED, 1);
+    struct bytes encoding = message_find_header(headers, BYTES_LITERAL("content-encoding"));
+    enum reply_kind kind = choose_kind(headers);
+    if (kind == REPLY_UNREAD || !prepare_encoding(reply, encoding)) {
+        metrics_add(reply->metrics, METRIC_RESPONSES_PASSED, 1);
+        return;
+    }
+    reply->kind = kind;
+    usage_begin(&reply->reader);
 }
 
 void reply_give_up(struct reply *reply) {
@@ -58,27 +77,115 @@ void reply_give_up(struct reply *reply) {
     metrics_add(reply->metrics, METRIC_RESPONSES_UNREADABLE, 1);
 }
 
-static void report_count(struct reply *reply, const char *key, struct usage_count count,
-                         enum metric metric, struct message_answer *answer) {
-    if (!count.is_known) return;
-    metrics_add(reply->metrics, metric, count.tokens);
+/* events */
+
+static void add_event_part(struct reply *reply, struct bytes part) {
+    if (reply->event_bytes < sizeof(reply->event_head)) {
+        size_t room = sizeof(reply->event_head) - reply->event_bytes;
+        memcpy(reply->event_head + reply->event_bytes, part.data,
+               part.len < room ? part.len : room);
+    }
+    reply->event_bytes += part.len;
+    (void)usage_add(&reply->reader, part, &reply->usage);  // usage_end says the same
+}
+
+static void end_event(struct reply *reply, int64_t now_ns) {
+    struct bytes head = bytes_of(reply->event_head, sizeof(reply->event_head));
+    bool is_done = reply->event_bytes == sizeof(reply->event_head) &&
+                   bytes_equal(head, BYTES_LITERAL("[DONE]"));
+    bool is_read = usage_end(&reply->reader);
+    if (is_read && reply->first_ns == 0) reply->first_ns = now_ns;
+    if (!is_read && !is_done) metrics_add(reply->metrics, METRIC_SSE_LINES_UNREADABLE, 1);
+    reply->event_bytes = 0;
+    usage_begin(&reply->reader);
+}
+
+static void add_events(struct reply *reply, struct bytes piece, int64_t now_ns) {
+    struct bytes data;
+    sse_add(&reply->sse, piece);
+    for (;;) {
+        switch (sse_next(&reply->sse, &data)) {
+        case SSE_MORE: return;
+        case SSE_DATA: add_event_part(reply, data); break;
+        case SSE_END: end_event(reply, now_ns); break;
+        }
+    }
+}
+
+/* bodies */
+
+// Plain bytes. False: they are not what they should be.
+static bool add_plain(struct reply *reply, struct bytes piece, int64_t now_ns) {
+    if (reply->kind == REPLY_JSON) return usage_add(&reply->reader, piece, &reply->usage);
+    add_events(reply, piece, now_ns);
+    return true;
+}
+
+static bool add_compressed(struct reply *reply, struct bytes piece, int64_t now_ns) {
+    uint8_t room[PLAIN_ROOM_BYTES] UNINITIALIZED;
+    struct bytes plain;
+    enum status status;
+    unzip_add(reply->unzip, piece);
+    while ((status = unzip_next(reply->unzip, room, sizeof(room), &plain)) == STATUS_OK) {
+        if (!add_plain(reply, plain, now_ns)) return false;
+    }
+    return status == STATUS_TRUNCATED;
+}
+
+void reply_add(struct reply *reply, struct bytes piece, int64_t now_ns) {
+    if (reply->kind == REPLY_UNREAD || piece.len == 0) return;
+    bool is_good = reply->unzip != NULL ? add_compressed(reply, piece, now_ns)
+                                        : add_plain(reply, piece, now_ns);
+    if (!is_good) reply_give_up(reply);
+}
+
+/* the end */
+
+static void add_number(struct message_answer *answer, const char *key, double number) {
     answer->metadata[answer->metadata_count++] = (struct message_metadata){
         .key = key,
-        .number = (double)count.tokens,
+        .number = number,
     };
 }
 
-static void report(struct reply *reply, struct message_answer *answer) {
+static void report_counts(struct reply *reply, struct message_answer *answer) {
+    static const struct {
+        const char *key;
+        enum metric metric;
+    } rows[USAGE_KIND_COUNT] = {
+        [USAGE_INPUT] = {"llm_input_token", METRIC_TOKENS_INPUT},
+        [USAGE_CACHED_INPUT] = {"llm_cached_input_token", METRIC_TOKENS_CACHED_INPUT},
+        [USAGE_OUTPUT] = {"llm_output_token", METRIC_TOKENS_OUTPUT},
+        [USAGE_REASONING] = {"llm_reasoning_token", METRIC_TOKENS_REASONING},
+        [USAGE_TOTAL] = {"llm_total_token", METRIC_TOKENS_TOTAL},
+    };
+    for (size_t i = 0; i < USAGE_KIND_COUNT; i++) {
+        struct usage_count count = reply->usage.counts[i];
+        if (!count.is_known) continue;
+        metrics_add(reply->metrics, rows[i].metric, count.tokens);
+        add_number(answer, rows[i].key, (double)count.tokens);
+    }
+}
+
+// Milliseconds to the first event, and from there per token after the first one, as OpenTelemetry
+// defines the time per output token.
+static void report_latency(const struct reply *reply, int64_t now_ns,
+                           struct message_answer *answer) {
+    if (reply->first_ns == 0) return;
+    struct usage_count output = reply->usage.counts[USAGE_OUTPUT];
+    double ms = (double)NS_PER_SECOND / 1000;
+    add_number(answer, "token_latency_ttft", (double)(reply->first_ns - reply->asked_ns) / ms);
+    if (!output.is_known || output.tokens < 2) return;
+    add_number(answer, "token_latency_itl",
+               (double)(now_ns - reply->first_ns) / ms / (double)(output.tokens - 1));
+}
+
+static void report(struct reply *reply, int64_t now_ns, struct message_answer *answer) {
     const struct usage *usage = &reply->usage;
-    reply->kind = REPLY_UNREAD;
     metrics_add(reply->metrics,
                 usage_is_known(usage) ? METRIC_RESPONSES_USAGE : METRIC_RESPONSES_NO_USAGE, 1);
-    answer->metadata_namespace = "io.envoy.ai_gateway";
-    report_count(reply, "llm_input_token", usage->input, METRIC_TOKENS_INPUT, answer);
-    report_count(reply, "llm_cached_input_token", usage->cached_input, METRIC_TOKENS_CACHED_INPUT,
-                 answer);
-    report_count(reply, "llm_output_token", usage->output, METRIC_TOKENS_OUTPUT, answer);
-    report_count(reply, "llm_total_token", usage->total, METRIC_TOKENS_TOTAL, answer);
+    report_counts(reply, answer);
+    report_latency(reply, now_ns, answer);
     if (usage->model_bytes == 0) return;
     answer->metadata[answer->metadata_count++] = (struct message_metadata){
         .key = "response_model",
@@ -87,74 +194,17 @@ static void report(struct reply *reply, struct message_answer *answer) {
     };
 }
 
-/* JSON */
-
-static bool read_whole(struct reply *reply, uint8_t *text, size_t length, struct arena *arena) {
-    yyjson_val *root;
-    struct fault fault;
-    if (length == 0) return false;
-    enum status status = json_read_in_place(text, length, arena, &fault, &root);
-    if (status == STATUS_OK) usage_take(&reply->usage, root);
-    return status == STATUS_OK;
-}
-
-static bool read_pieces(struct reply *reply, struct arena *arena) {
-    yyjson_val *root;
-    struct fault fault;
-    enum status status = json_read(buffer_bytes(&reply->pieces), arena, &fault, &root);
-    if (status == STATUS_OK) usage_take(&reply->usage, root);
-    return status == STATUS_OK;
-}
-
-static bool add_json(struct reply *reply, uint8_t *body, size_t body_bytes, bool is_last,
-                     struct arena *arena) {
-    if (is_last && reply->pieces.len == 0) return read_whole(reply, body, body_bytes, arena);
-    if (buffer_append(&reply->pieces, bytes_of(body, body_bytes)) != STATUS_OK) return false;
-    return !is_last || read_pieces(reply, arena);
-}
-
-/* events */
-
-static void read_events(struct reply *reply) {
-    uint8_t room[EVENT_ROOM_BYTES] UNINITIALIZED;
-    struct arena arena;
-    struct bytes data;
-    // A copy of the line, and the tree of a line of short values.
-    arena_init(&arena, room, sizeof(room), 8 * reply->options->sse_line_limit_bytes + 64 * 1024);
-    while (sse_next(&reply->sse, &data)) {
-        yyjson_val *root;
-        struct fault fault;
-        if (bytes_equal(data, BYTES_LITERAL("[DONE]"))) continue;
-        if (json_read(data, &arena, &fault, &root) == STATUS_OK) {
-            usage_take(&reply->usage, root);
-        } else {
-            metrics_add(reply->metrics, METRIC_SSE_LINES_UNREADABLE, 1);
-        }
-        arena_reset(&arena);
-    }
-}
-
-static void add_events(struct reply *reply, struct bytes piece, bool is_last) {
-    uint64_t skipped_before = reply->sse.skipped_count;
-    sse_add(&reply->sse, piece);
-    read_events(reply);
-    if (is_last) {
-        sse_end(&reply->sse);
-        read_events(reply);
-    }
-    metrics_add(reply->metrics, METRIC_SSE_LINES_TOO_LONG,
-                reply->sse.skipped_count - skipped_before);
-}
-
-void reply_add(struct reply *reply, uint8_t *body, size_t body_bytes, bool is_last,
-               struct arena *arena, struct message_answer *answer) {
+void reply_end(struct reply *reply, int64_t now_ns, struct message_answer *answer) {
     switch (reply->kind) {
     case REPLY_UNREAD: return;
-    case REPLY_EVENTS: add_events(reply, bytes_of(body, body_bytes), is_last); break;
     case REPLY_JSON:
-        if (add_json(reply, body, body_bytes, is_last, arena)) break;
+        if (usage_end(&reply->reader)) break;
         reply_give_up(reply);
         return;
+    case REPLY_EVENTS:
+        if (sse_end(&reply->sse)) end_event(reply, now_ns);
+        break;
     }
-    if (is_last) report(reply, answer);
+    reply->kind = REPLY_UNREAD;
+    report(reply, now_ns, answer);
 }

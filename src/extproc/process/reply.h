@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads what a reply says about its tokens and its model while it passes: a JSON body, whole or in
-// pieces, or an event stream. Nothing that a reply holds is an error to anybody: what cannot be
-// read is counted.
+// Reads what a reply says about its tokens and its model while it passes, in pieces cut anywhere: a
+// JSON body or an event stream, compressed or not. Nothing that a reply holds is an error to
+// anybody: what cannot be read is counted.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
 #include "base/bytes.h"
 #include "extproc/message/message.h"
 #include "extproc/metrics.h"
 #include "extproc/process/process.h"
 #include "extproc/process/sse.h"
+#include "extproc/process/unzip.h"
 #include "extproc/process/usage.h"
 
 enum reply_kind { REPLY_UNREAD, REPLY_JSON, REPLY_EVENTS };
@@ -21,10 +21,15 @@ enum reply_kind { REPLY_UNREAD, REPLY_JSON, REPLY_EVENTS };
 struct reply {
     const struct process_options *options;
     struct metrics *metrics;
-    enum reply_kind kind;  // what is being read; REPLY_UNREAD before the start and after the end
-    struct buffer pieces;  // REPLY_JSON: of a body that comes in several messages
-    struct sse sse;        // REPLY_EVENTS
+    enum reply_kind kind;   // what is being read; REPLY_UNREAD before the start and after the end
+    struct unzip *unzip;    // NULL: it is not compressed
+    struct sse sse;         // REPLY_EVENTS
+    uint8_t event_head[6];  // of the event that is being read
+    size_t event_bytes;
+    int64_t asked_ns;  // when the request came; the caller sets it
+    int64_t first_ns;  // when the first event had come; 0: not yet
     struct usage usage;
+    struct usage_reader reader;
 };
 
 void reply_init(struct reply *reply, const struct process_options *options,
@@ -34,11 +39,12 @@ void reply_done(struct reply *reply);
 // Looks at the reply's headers and decides how its body is read.
 void reply_start(struct reply *reply, const struct message *headers);
 
-// Takes a piece of the body, which json_read_in_place may work in: MESSAGE_BODY_PADDING follows.
-// With `is_last` the reply ends, and what it said is added to the answer as metadata. Does nothing
-// for an unread reply.
-void reply_add(struct reply *reply, uint8_t *body, size_t body_bytes, bool is_last,
-               struct arena *arena, struct message_answer *answer);
+// Takes a piece of the body. Does nothing for an unread reply.
+void reply_add(struct reply *reply, struct bytes piece, int64_t now_ns);
 
-// Stops reading, because the rest will not come.
+// The reply ends, and what it said is added to the answer as metadata. Does nothing for an unread
+// reply.
+void reply_end(struct reply *reply, int64_t now_ns, struct message_answer *answer);
+
+// Stops reading, because the rest will not come or makes no sense.
 void reply_give_up(struct reply *reply);

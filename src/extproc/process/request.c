@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/process/request.h"
 
-#include "extproc/process/json.h"
+#include <assert.h>
 
 static const struct {
     struct bytes path;
     const char *operation;
+    bool may_ask_for_usage;
 } paths[] = {
-    {BYTES_LITERAL("/v1/chat/completions"), "chat"},
-    {BYTES_LITERAL("/v1/completions"), "completion"},
-    {BYTES_LITERAL("/v1/embeddings"), "embeddings"},
-    {BYTES_LITERAL("/v1/responses"), "responses"},
+    {BYTES_LITERAL("/v1/chat/completions"), "chat", true},
+    {BYTES_LITERAL("/v1/completions"), "completion", true},
+    {BYTES_LITERAL("/v1/embeddings"), "embeddings", false},
+    // It tells always, and refuses the option.
+    {BYTES_LITERAL("/v1/responses"), "responses", false},
 };
 
 const char *request_operation(struct bytes method, struct bytes path) {
@@ -23,33 +25,36 @@ const char *request_operation(struct bytes method, struct bytes path) {
     return NULL;
 }
 
-static struct bytes text_of(yyjson_val *value) {
-    return bytes_of(yyjson_get_str(value), yyjson_get_len(value));
+bool request_may_ask_for_usage(const char *operation) {
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        if (strcmp(paths[i].operation, operation) == 0) return paths[i].may_ask_for_usage;
+    }
+    return false;
 }
 
-// Finds the value of "model". Parsers disagree on which of two equal keys counts, and some (Go's
-// encoding/json) take keys whatever their case, so a backend could see another model than the one
-// that was routed: the second of such keys is refused.
-static yyjson_val *find_model(const uint8_t *body, yyjson_val *root, struct refusal *refusal) {
-    yyjson_val *model = NULL, *key, *value;
-    bool was_seen = false;
-    size_t i, count;
-    yyjson_obj_foreach(root, i, count, key, value) {
-        if (!bytes_equal_ignoring_case(text_of(key), BYTES_LITERAL("model"))) continue;
-        if (was_seen) {
-            size_t offset = (size_t)(text_of(key).data - body);
-            refusal_set(refusal, REFUSAL_MODEL_DUPLICATE,
-                        "The request body names 'model' more than once: again at byte %zu.",
-                        offset);
-            return NULL;
-        }
-        was_seen = true;
-        if (bytes_equal(text_of(key), BYTES_LITERAL("model"))) model = value;
+enum { FIELD_NONE, FIELD_MODEL, FIELD_STREAM, FIELD_OPTIONS, FIELD_INCLUDE_USAGE };
+
+// What is known of stream_options: not there, an object without include_usage (empty or not), or
+// said in one way or another.
+enum { OPTIONS_ABSENT, OPTIONS_EMPTY, OPTIONS_SILENT, OPTIONS_SAID };
+
+void request_init(struct request *request) {
+    memset(request, 0, offsetof(struct request, scan));
+    scan_init(&request->scan, request->room, sizeof(request->room));
+}
+
+/* the model */
+
+static const char *type_in_words(enum scan_token token) {
+    switch (token) {
+    case SCAN_NULL: return "null";
+    case SCAN_TRUE:
+    case SCAN_FALSE: return "a boolean";
+    case SCAN_STRING: return "a string";
+    case SCAN_ARRAY: return "an array";
+    case SCAN_OBJECT: return "an object";
+    default: return "a number";
     }
-    if (model == NULL) {
-        refusal_set(refusal, REFUSAL_MODEL_MISSING, "The request body has no field 'model'.");
-    }
-    return model;
 }
 
 // RFC 9110 section 5.5 has field values start and end with a visible character, and Envoy refuses
@@ -66,67 +71,173 @@ static bool is_header_value(struct bytes text, size_t *ret_offset) {
     return true;
 }
 
-static const char *type_in_words(yyjson_val *value) {
-    if (yyjson_is_null(value)) return "null";
-    if (yyjson_is_bool(value)) return "a boolean";
-    if (yyjson_is_str(value)) return "a string";
-    if (yyjson_is_arr(value)) return "an array";
-    if (yyjson_is_obj(value)) return "an object";
-    return "a number";
-}
-
-static bool check_model(const uint8_t *body, yyjson_val *value, struct refusal *refusal) {
-    if (!yyjson_is_str(value)) {
+static bool check_model(const struct scan *scan, enum scan_token token, struct refusal *refusal) {
+    if (token != SCAN_STRING) {
         refusal_set(refusal, REFUSAL_MODEL_INVALID, "The field 'model' must be a string, not %s.",
-                    type_in_words(value));
+                    type_in_words(token));
         return false;
     }
-    struct bytes model = text_of(value);
-    size_t start = (size_t)(model.data - body), offset;
-    if (model.len == 0) {
+    size_t offset;
+    if (scan->text_is_cut) {
         refusal_set(refusal, REFUSAL_MODEL_INVALID,
-                    "The field 'model' at byte %zu is an empty string.", start);
+                    "The field 'model' at byte %zu is longer than the limit of %d bytes.",
+                    scan->token_offset, REQUEST_MODEL_MOST_BYTES);
         return false;
     }
-    if (model.len > REQUEST_MODEL_MOST_BYTES) {
+    if (scan->text.len == 0) {
         refusal_set(refusal, REFUSAL_MODEL_INVALID,
-                    "The field 'model' at byte %zu is %zu bytes long; the limit is %d.", start,
-                    model.len, REQUEST_MODEL_MOST_BYTES);
+                    "The field 'model' at byte %zu is an empty string.", scan->token_offset);
         return false;
     }
-    if (!is_header_value(model, &offset)) {
+    if (!is_header_value(scan->text, &offset)) {
         refusal_set(refusal, REFUSAL_MODEL_INVALID,
                     "The field 'model' at byte %zu has a character that an HTTP header cannot "
                     "carry there, at index %zu of the string.",
-                    start, offset);
+                    scan->token_offset, offset);
         return false;
     }
     return true;
 }
 
-bool request_read_model(uint8_t *body, size_t body_bytes, struct arena *arena,
-                        struct bytes *ret_model, struct refusal *ret_refusal) {
-    yyjson_val *root;
-    struct fault fault;
-    enum status status = json_read_in_place(body, body_bytes, arena, &fault, &root);
-    if (status == STATUS_NO_MEMORY) {
-        refusal_set(ret_refusal, REFUSAL_BODY_TOO_LARGE,
-                    "The request body takes more memory to parse than is allowed.");
-        return false;
-    }
-    if (status != STATUS_OK) {
-        refusal_set(ret_refusal, REFUSAL_MALFORMED_JSON,
-                    "The request body is not valid JSON: %s, at byte %zu.", fault.what,
-                    fault.offset);
-        return false;
-    }
-    if (!yyjson_is_obj(root)) {
-        refusal_set(ret_refusal, REFUSAL_MALFORMED_JSON,
-                    "The request body must be a JSON object, not %s.", type_in_words(root));
-        return false;
-    }
-    yyjson_val *model = find_model(body, root, ret_refusal);
-    if (model == NULL || !check_model(body, model, ret_refusal)) return false;
-    *ret_model = text_of(model);
+static bool take_model(struct request *request, enum scan_token token, struct refusal *refusal) {
+    struct scan *scan = &request->scan;
+    if (!check_model(scan, token, refusal)) return false;
+    memmove(request->room, scan->text.data, scan->text.len);
+    request->model_bytes = scan->text.len;
+    scan->room = request->key_room;
+    scan->room_bytes = sizeof(request->key_room);
     return true;
+}
+
+// Parsers disagree on which of two equal keys counts, and some (Go's encoding/json) take keys
+// whatever their case, so a backend could see another model than the one that was routed: the
+// second of such keys is refused.
+static bool take_model_key(struct request *request, struct refusal *refusal) {
+    struct scan *scan = &request->scan;
+    if (request->has_model_key) {
+        refusal_set(refusal, REFUSAL_MODEL_DUPLICATE,
+                    "The request body names 'model' more than once: again at byte %zu.",
+                    scan->token_offset);
+        return false;
+    }
+    request->has_model_key = true;
+    bool is_exact = bytes_equal(scan->text, BYTES_LITERAL("model"));
+    request->field = is_exact ? FIELD_MODEL : FIELD_NONE;
+    return true;
+}
+
+/* asking for the usage */
+
+#define INCLUDE_USAGE "\"include_usage\":true"
+
+static void set_edit(struct request *request, size_t from, size_t to, const char *text) {
+    request->edit = (struct request_edit){.from = from, .to = to, .text = text};
+}
+
+static void take_include_usage(struct request *request, enum scan_token token) {
+    const struct scan *scan = &request->scan;
+    request->options = OPTIONS_SAID;
+    bool is_no = token == SCAN_FALSE || token == SCAN_NULL;
+    if (is_no) set_edit(request, scan->token_offset, scan->offset, "true");
+}
+
+static void take_options(struct request *request, enum scan_token token) {
+    const struct scan *scan = &request->scan;
+    request->options = token == SCAN_OBJECT ? OPTIONS_EMPTY : OPTIONS_SAID;
+    if (token == SCAN_NULL) {
+        set_edit(request, scan->token_offset, scan->offset, "{" INCLUDE_USAGE "}");
+    }
+}
+
+// The end of stream_options or of the whole.
+static void close_object(struct request *request) {
+    const struct scan *scan = &request->scan;
+    size_t at = scan->token_offset;
+    if (scan->depth == 1 && request->options != OPTIONS_SAID) {
+        bool is_empty = request->options == OPTIONS_EMPTY;
+        set_edit(request, at, at, is_empty ? INCLUDE_USAGE : "," INCLUDE_USAGE);
+        request->options = OPTIONS_SAID;
+    }
+    if (scan->depth == 0 && request->options == OPTIONS_ABSENT && request->is_stream) {
+        // Something stands before it: "stream".
+        set_edit(request, at, at, ",\"stream_options\":{" INCLUDE_USAGE "}");
+    }
+}
+
+/* tokens */
+
+static bool take_key(struct request *request, struct refusal *refusal) {
+    struct scan *scan = &request->scan;
+    request->field = FIELD_NONE;
+    if (scan->depth == 2) {  // in stream_options, the only object that is not skipped
+        bool is_asking = bytes_equal(scan->text, BYTES_LITERAL("include_usage"));
+        if (is_asking) request->field = FIELD_INCLUDE_USAGE;
+        if (request->options == OPTIONS_EMPTY) request->options = OPTIONS_SILENT;
+    } else if (bytes_equal_ignoring_case(scan->text, BYTES_LITERAL("model"))) {
+        if (!take_model_key(request, refusal)) return false;
+    } else if (bytes_equal(scan->text, BYTES_LITERAL("stream"))) {
+        request->field = FIELD_STREAM;
+    } else if (bytes_equal(scan->text, BYTES_LITERAL("stream_options"))) {
+        request->field = FIELD_OPTIONS;
+    }
+    if (request->field == FIELD_NONE) scan_skip(scan);
+    return true;
+}
+
+static bool take_root(struct request *request, enum scan_token token, struct refusal *refusal) {
+    request->is_object = token == SCAN_OBJECT;
+    if (request->is_object) return true;
+    refusal_set(refusal, REFUSAL_MALFORMED_JSON, "The request body must be a JSON object, not %s.",
+                type_in_words(token));
+    return false;
+}
+
+static bool take_value(struct request *request, enum scan_token token, struct refusal *refusal) {
+    struct scan *scan = &request->scan;
+    bool is_container = token == SCAN_OBJECT || token == SCAN_ARRAY;
+    uint8_t field = request->field;
+    request->field = FIELD_NONE;
+    if (scan->depth == (is_container ? 1 : 0)) return take_root(request, token, refusal);
+    switch (field) {
+    case FIELD_MODEL: return take_model(request, token, refusal);
+    case FIELD_STREAM: request->is_stream = token == SCAN_TRUE; break;
+    case FIELD_OPTIONS: take_options(request, token); break;
+    default: take_include_usage(request, token); break;
+    }
+    if (is_container && !(field == FIELD_OPTIONS && token == SCAN_OBJECT)) scan_skip(scan);
+    return true;
+}
+
+static bool refuse_malformed(const struct request *request, struct refusal *refusal) {
+    const struct fault *fault = &request->scan.fault;
+    refusal_set(refusal, REFUSAL_MALFORMED_JSON,
+                "The request body is not valid JSON: %s, at byte %zu.", fault->what, fault->offset);
+    return false;
+}
+
+bool request_add(struct request *request, struct bytes piece, struct refusal *ret_refusal) {
+    struct scan *scan = &request->scan;
+    scan_add(scan, piece);
+    for (;;) {
+        enum scan_token token = scan_next(scan);
+        switch (token) {
+        case SCAN_FAULT: return refuse_malformed(request, ret_refusal);
+        case SCAN_MORE: return true;
+        case SCAN_KEY:
+            if (!take_key(request, ret_refusal)) return false;
+            break;
+        case SCAN_OBJECT_END: close_object(request); break;
+        default:
+            if (!take_value(request, token, ret_refusal)) return false;
+        }
+    }
+}
+
+bool request_end(struct request *request, struct refusal *ret_refusal) {
+    if (!scan_end(&request->scan)) return refuse_malformed(request, ret_refusal);
+    // The end of a number is the end of the text.
+    if (!request->is_object) return take_root(request, SCAN_NUMBER, ret_refusal);
+    if (request->model_bytes != 0) return true;
+    refusal_set(ret_refusal, REFUSAL_MODEL_MISSING, "The request body has no field 'model'.");
+    return false;
 }

@@ -2,11 +2,11 @@
 // The data lines of an event stream
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html) that comes in pieces cut
 // anywhere. Each line is handed out for itself: the APIs that we read put an event's whole JSON
-// into one. A line within one piece is not copied; the start of a line that goes on in the next
-// piece is kept, up to a limit past which the line is skipped.
+// into one. Nothing is copied or kept: a line that is cut by the end of a piece is handed out in
+// parts.
 //
 //     sse_add(&sse, piece);
-//     while (sse_next(&sse, &data)) …
+//     while ((part = sse_next(&sse, &data)) != SSE_MORE) …
 #pragma once
 
 #include <stdbool.h>
@@ -15,22 +15,23 @@
 
 #include "base/bytes.h"
 
-struct sse {
-    struct bytes piece;     // what is left of the newest piece
-    struct buffer kept;     // start of a line; its limit is the longest line
-    bool is_kept_line_out;  // `kept` is a whole line that was handed out
-    bool is_skipping;       // to the end of a line that is too long
-    uint64_t skipped_count;
+enum sse_part {
+    SSE_MORE,  // a piece is needed
+    SSE_DATA,  // a part of a data line's value
+    SSE_END,   // that value is complete; it is empty if no part came before
 };
 
-void sse_init(struct sse *sse, size_t line_limit_bytes);
-void sse_done(struct sse *sse);
+// All-zero is the start of a stream.
+struct sse {
+    struct bytes piece;   // what is left of the newest piece
+    uint8_t line;         // which part of a line comes next
+    uint8_t field_bytes;  // how much of "data:" was seen
+};
 
-// The piece must stay until sse_next returned false.
+// The piece must stay until sse_next returned SSE_MORE.
 void sse_add(struct sse *sse, struct bytes piece);
 
-// No more pieces: a last line without an end becomes whole.
-void sse_end(struct sse *sse);
+enum sse_part sse_next(struct sse *sse, struct bytes *ret_data);
 
-// The next data line's value, which lives until the next call. False: a piece is needed.
-bool sse_next(struct sse *sse, struct bytes *ret_data);
+// No more pieces. Whether a last line without an end was being handed out: it is complete now.
+bool sse_end(struct sse *sse);

@@ -1,63 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
+// The places in a text that matter are a small tree, given as a table of its edges; everything else
+// is passed over by the scanner.
 #include "extproc/process/usage.h"
 
-#include <yyjson.h>
+#include "base/attributes.h"
 
 static const uint64_t TOKENS_MOST = UINT64_C(1) << 53;
 
-static struct usage_count read_count(yyjson_val *object, const char *key) {
-    yyjson_val *value = yyjson_obj_get(object, key);
-    bool is_known = yyjson_is_uint(value) && yyjson_get_uint(value) <= TOKENS_MOST;
-    return (struct usage_count){
-        .is_known = is_known,
-        .tokens = is_known ? yyjson_get_uint(value) : 0,
-    };
-}
+// Objects. The events of a responses stream wrap the reply:
+// {"type":"response.completed","response":{…}}
+enum { ELSEWHERE, ROOT, RESPONSE, USAGE, INPUT_DETAILS, OUTPUT_DETAILS };
+
+enum field_kind { FIELD_OBJECT, FIELD_MODEL, FIELD_COUNT };
 
 // The same thing has one name in chat completions, completions and embeddings, and another one in
 // responses.
-static struct usage_count read_either(yyjson_val *object, const char *key, const char *other_key) {
-    struct usage_count count = read_count(object, key);
-    return count.is_known ? count : read_count(object, other_key);
-}
-
-static struct usage_count read_cached(yyjson_val *object) {
-    struct usage_count count = read_count(yyjson_obj_get(object, "prompt_tokens_details"),
-                                          "cached_tokens");
-    if (count.is_known) return count;
-    return read_count(yyjson_obj_get(object, "input_tokens_details"), "cached_tokens");
-}
+static const struct {
+    struct bytes key;
+    uint8_t place;     // the object that it is a key of
+    uint8_t kind;      // enum field_kind
+    uint8_t leads_to;  // an object's place, a count's kind
+} fields[] = {
+    {BYTES_LITERAL("model"), ROOT, FIELD_MODEL, 0},
+    {BYTES_LITERAL("usage"), ROOT, FIELD_OBJECT, USAGE},
+    {BYTES_LITERAL("response"), ROOT, FIELD_OBJECT, RESPONSE},
+    {BYTES_LITERAL("model"), RESPONSE, FIELD_MODEL, 0},
+    {BYTES_LITERAL("usage"), RESPONSE, FIELD_OBJECT, USAGE},
+    {BYTES_LITERAL("prompt_tokens"), USAGE, FIELD_COUNT, USAGE_INPUT},
+    {BYTES_LITERAL("input_tokens"), USAGE, FIELD_COUNT, USAGE_INPUT},
+    {BYTES_LITERAL("completion_tokens"), USAGE, FIELD_COUNT, USAGE_OUTPUT},
+    {BYTES_LITERAL("output_tokens"), USAGE, FIELD_COUNT, USAGE_OUTPUT},
+    {BYTES_LITERAL("total_tokens"), USAGE, FIELD_COUNT, USAGE_TOTAL},
+    {BYTES_LITERAL("prompt_tokens_details"), USAGE, FIELD_OBJECT, INPUT_DETAILS},
+    {BYTES_LITERAL("input_tokens_details"), USAGE, FIELD_OBJECT, INPUT_DETAILS},
+    {BYTES_LITERAL("completion_tokens_details"), USAGE, FIELD_OBJECT, OUTPUT_DETAILS},
+    {BYTES_LITERAL("output_tokens_details"), USAGE, FIELD_OBJECT, OUTPUT_DETAILS},
+    {BYTES_LITERAL("cached_tokens"), INPUT_DETAILS, FIELD_COUNT, USAGE_CACHED_INPUT},
+    {BYTES_LITERAL("reasoning_tokens"), OUTPUT_DETAILS, FIELD_COUNT, USAGE_REASONING},
+};
 
 bool usage_is_known(const struct usage *usage) {
-    return usage->input.is_known || usage->cached_input.is_known || usage->output.is_known ||
-           usage->total.is_known;
+    for (size_t i = 0; i < USAGE_KIND_COUNT; i++) {
+        if (usage->counts[i].is_known) return true;
+    }
+    return false;
 }
 
-static void take_counts(struct usage *usage, yyjson_val *object) {
-    struct usage latest = {
-        .input = read_either(object, "prompt_tokens", "input_tokens"),
-        .cached_input = read_cached(object),
-        .output = read_either(object, "completion_tokens", "output_tokens"),
-        .total = read_count(object, "total_tokens"),
-    };
-    if (!usage_is_known(&latest)) return;
-    usage->input = latest.input;
-    usage->cached_input = latest.cached_input;
-    usage->output = latest.output;
-    usage->total = latest.total;
+enum { NO_FIELD = COUNT_OF(fields) };
+
+void usage_begin(struct usage_reader *reader) {
+    scan_init(&reader->scan, reader->room, sizeof(reader->room));
+    reader->field = NO_FIELD;
 }
 
-static void take_model(struct usage *usage, yyjson_val *value) {
-    size_t length = yyjson_get_len(value);
-    if (!yyjson_is_str(value) || length == 0 || length > sizeof(usage->model)) return;
-    memcpy(usage->model, yyjson_get_str(value), length);
-    usage->model_bytes = length;
+static uint8_t find_field(const struct usage_reader *reader) {
+    const struct scan *scan = &reader->scan;
+    uint8_t place = reader->places[scan->depth], i = 0;
+    while (i < NO_FIELD && !(fields[i].place == place && bytes_equal(fields[i].key, scan->text))) {
+        i++;
+    }
+    return i;
 }
 
-void usage_take(struct usage *usage, yyjson_val *root) {
-    // The events of a responses stream wrap the reply: {"type":"response.completed","response":{…}}
-    yyjson_val *response = yyjson_obj_get(root, "response");
-    yyjson_val *reply = yyjson_is_obj(response) ? response : root;
-    take_counts(usage, yyjson_obj_get(reply, "usage"));
-    take_model(usage, yyjson_obj_get(reply, "model"));
+// Places are known for what is not skipped, so no depth beyond theirs is entered.
+static void open_object(struct usage_reader *reader, uint8_t field) {
+    struct scan *scan = &reader->scan;
+    bool is_root = scan->depth == 1;
+    if (!is_root && (field == NO_FIELD || fields[field].kind != FIELD_OBJECT)) {
+        scan_skip(scan);
+        return;
+    }
+    reader->places[scan->depth] = is_root ? ROOT : fields[field].leads_to;
+    if (reader->places[scan->depth] == USAGE) memset(reader->counts, 0, sizeof(reader->counts));
+}
+
+static void close_object(struct usage_reader *reader, struct usage *usage) {
+    if (reader->places[reader->scan.depth + 1] != USAGE) return;
+    bool is_known = false;
+    for (size_t i = 0; i < USAGE_KIND_COUNT; i++) is_known |= reader->counts[i].is_known;
+    if (is_known) memcpy(usage->counts, reader->counts, sizeof(usage->counts));
+}
+
+static void take_number(struct usage_reader *reader, uint8_t field) {
+    const struct scan *scan = &reader->scan;
+    if (field == NO_FIELD || fields[field].kind != FIELD_COUNT) return;
+    if (!scan->is_whole || scan->number > TOKENS_MOST) return;
+    reader->counts[fields[field].leads_to] = (struct usage_count){true, scan->number};
+}
+
+static void take_text(const struct usage_reader *reader, uint8_t field, struct usage *usage) {
+    struct bytes text = reader->scan.text;
+    if (field == NO_FIELD || fields[field].kind != FIELD_MODEL || text.len == 0) return;
+    memcpy(usage->model, text.data, text.len);
+    usage->model_bytes = text.len;
+}
+
+bool usage_add(struct usage_reader *reader, struct bytes piece, struct usage *usage) {
+    struct scan *scan = &reader->scan;
+    enum scan_token token;
+    scan_add(scan, piece);
+    while ((token = scan_next(scan)) > SCAN_MORE) {
+        uint8_t field = reader->field;
+        reader->field = NO_FIELD;
+        switch (token) {
+        case SCAN_KEY:
+            reader->field = find_field(reader);
+            if (reader->field == NO_FIELD) scan_skip(scan);
+            break;
+        case SCAN_OBJECT: open_object(reader, field); break;
+        case SCAN_OBJECT_END: close_object(reader, usage); break;
+        case SCAN_ARRAY: scan_skip(scan); break;
+        case SCAN_NUMBER: take_number(reader, field); break;
+        case SCAN_STRING: take_text(reader, field, usage); break;
+        default: break;
+        }
+    }
+    return token != SCAN_FAULT;
+}
+
+bool usage_end(struct usage_reader *reader) {
+    return scan_end(&reader->scan);
 }

@@ -29,8 +29,7 @@ void *__wrap_realloc(void *memory, size_t size) {
     return must_fail() ? NULL : __real_realloc(memory, size);
 }
 
-static const struct process_options process = {.body_limit_bytes = 1 << 20,
-                                               .sse_line_limit_bytes = 1024};
+static const struct process_options process = {.body_limit_bytes = 1 << 20};
 static struct metrics metrics;
 static struct budget budget;
 static struct budget streams_budget;

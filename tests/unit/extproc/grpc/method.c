@@ -6,8 +6,7 @@
 static atomic_int phase;
 static struct budget streams_budget;
 static struct metrics metrics;
-static const struct process_options process = {.body_limit_bytes = 1000,
-                                               .sse_line_limit_bytes = 1000};
+static const struct process_options process = {.body_limit_bytes = 1000};
 static const struct grpc_server server = {
     .process = &process, .metrics = &metrics, .streams_budget = &streams_budget, .phase = &phase};
 
@@ -194,8 +193,7 @@ static const struct observer observer = {label_six_or_seven, enter_nothing, leav
 static void test_method__lists_streams_while_they_are_open(void **state) {
     (void)state;
     struct stream_list streams = STREAM_LIST_INIT;
-    const struct process_options watched = {
-        .body_limit_bytes = 1000, .sse_line_limit_bytes = 1000, .observer = &observer};
+    const struct process_options watched = {.body_limit_bytes = 1000, .observer = &observer};
     struct grpc_server listing = server;
     listing.process = &watched;
     listing.streams = &streams;

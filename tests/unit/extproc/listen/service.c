@@ -17,8 +17,7 @@
 
 enum { WAIT_MS = 20000, FDS_MOST = 64 };
 
-static const struct process_options process = {.body_limit_bytes = 1 << 20,
-                                               .sse_line_limit_bytes = 1 << 20};
+static const struct process_options process = {.body_limit_bytes = 1 << 20};
 static struct budget budget, streams_budget;
 static struct service_options options;
 static struct listen_socket address;

@@ -42,10 +42,9 @@ static void test_decode__reads_a_body_as_envoy_sends_it(void **state) {
                      STATUS_OK);
     assert_int_equal(message.kind, MESSAGE_RESPONSE_BODY);
     assert_true(message.end_of_stream);
-    assert_text(bytes_of(message.body, message.body_bytes), "data");
-    assert_false(message.has_body_modes);
+    assert_text(message.body, "data");
+    assert_false(message.has_modes);
     assert_false(message.is_observed);
-    for (int i = 0; i < MESSAGE_BODY_PADDING; i++) assert_int_equal(message.body[4 + i], 0);
 }
 
 static void test_decode__reads_each_kind(void **state) {
@@ -62,8 +61,7 @@ static void test_decode__reads_each_kind(void **state) {
         assert_int_equal(message.kind, kinds[field]);
         assert_false(message.end_of_stream);
         assert_int_equal(message.header_count, 0);
-        assert_null(message.body);
-        assert_int_equal(message.body_bytes, 0);
+        assert_int_equal(message.body.len, 0);
     }
 }
 
@@ -110,12 +108,15 @@ static void test_decode__reads_how_the_filter_is_configured(void **state) {
     struct message message;
     assert_int_equal(DECODE("\x12\x00\x50\x01\x5a\x04\x08\x02\x10\x01", &message), STATUS_OK);
     assert_true(message.is_observed);
-    assert_true(message.has_body_modes);
-    assert_int_equal(message.request_body_mode, MESSAGE_BODY_BUFFERED);
-    assert_int_equal(message.response_body_mode, MESSAGE_BODY_STREAMED);
+    assert_true(message.has_modes);
+    assert_int_equal(message.modes.request_body, MESSAGE_BODY_BUFFERED);
+    assert_int_equal(message.modes.response_body, MESSAGE_BODY_STREAMED);
+    assert_false(message.modes.sends_body_early);
+    assert_int_equal(DECODE("\x12\x00\x5a\x04\x08\x01\x18\x01", &message), STATUS_OK);
+    assert_true(message.modes.sends_body_early);
     assert_int_equal(DECODE("\x12\x00\x5a\x00", &message), STATUS_OK);
-    assert_true(message.has_body_modes);
-    assert_int_equal(message.request_body_mode, MESSAGE_BODY_NONE);
+    assert_true(message.has_modes);
+    assert_int_equal(message.modes.request_body, MESSAGE_BODY_NONE);
 }
 
 // Attributes: map entry {key "f", value Struct{fields: entry {key K, value string "v"}}}.
@@ -201,7 +202,7 @@ static void test_decode__skips_what_it_does_not_know(void **state) {
                             &message),
                      STATUS_OK);
     assert_int_equal(message.kind, MESSAGE_REQUEST_BODY);
-    assert_text(bytes_of(message.body, message.body_bytes), "{}\n");
+    assert_text(message.body, "{}\n");
 }
 
 static void test_decode__tells_an_unknown_kind_from_a_broken_message(void **state) {
@@ -240,7 +241,7 @@ static void test_decode__a_repeated_part_is_merged_or_replaced(void **state) {
                             "b\x10\x01",
                             &message),
                      STATUS_OK);
-    assert_text(bytes_of(message.body, message.body_bytes), "b");
+    assert_text(message.body, "b");
     assert_int_equal(DECODE("\x22\x03\x0a\x01"
                             "a\x2a\x03\x0a\x01"
                             "b",

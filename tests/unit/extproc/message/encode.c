@@ -83,19 +83,23 @@ static void test_encode__mode_override_is_there_even_when_all_zero(void **state)
     ASSERT_ENCODED(&answer, "\x12\x02\x0a\x00\x4a\x00");
     answer.response_body_mode = MESSAGE_BODY_STREAMED;
     ASSERT_ENCODED(&answer, "\x12\x02\x0a\x00\x4a\x04\x20\x01\x30\x01");
+    answer.request_body_mode = MESSAGE_BODY_BUFFERED;
+    answer.response_body_mode = MESSAGE_BODY_NONE;
+    ASSERT_ENCODED(&answer, "\x12\x02\x0a\x00\x4a\x02\x18\x02");
 }
 
-// Struct{fields{"ns": Value{struct_value{fields{"n": Value{number_value}, "t": …string_value}}}}}
+// Struct{fields{"io.envoy.ai_gateway": Value{struct_value{fields{"n": Value{number_value}, "t":
+// …string_value}}}}}
 static void test_encode__metadata_is_a_struct_in_a_struct(void **state) {
     (void)state;
     const struct message_answer answer = {
         .kind = MESSAGE_RESPONSE_BODY,
-        .metadata_namespace = "ns",
         .metadata = {{.key = "n", .number = 1.5},
                      {.key = "t", .is_text = true, .text = BYTES_LITERAL("v")}},
         .metadata_count = 2,
     };
-    ASSERT_ENCODED(&answer, "\x22\x02\x0a\x00\x42\x24\x0a\x22\x0a\x02ns\x12\x1c\x2a\x1a"
+    ASSERT_ENCODED(&answer, "\x22\x02\x0a\x00\x42\x35\x0a\x33\x0a\x13io.envoy.ai_gateway"
+                            "\x12\x1c\x2a\x1a"
                             "\x0a\x0e\x0a\x01n\x12\x09\x11\x00\x00\x00\x00\x00\x00\xf8\x3f"
                             "\x0a\x08\x0a\x01t\x12\x03\x1a\x01v");
 }
@@ -105,12 +109,31 @@ static void test_encode__a_zero_is_a_number(void **state) {
     (void)state;
     const struct message_answer answer = {
         .kind = MESSAGE_RESPONSE_BODY,
-        .metadata_namespace = "n",
         .metadata = {{.key = "k", .number = 0}},
         .metadata_count = 1,
     };
-    ASSERT_ENCODED(&answer, "\x22\x02\x0a\x00\x42\x19\x0a\x17\x0a\x01n\x12\x12\x2a\x10"
+    ASSERT_ENCODED(&answer, "\x22\x02\x0a\x00\x42\x2b\x0a\x29\x0a\x13io.envoy.ai_gateway"
+                            "\x12\x12\x2a\x10"
                             "\x0a\x0e\x0a\x01k\x12\x09\x11\x00\x00\x00\x00\x00\x00\x00\x00");
+}
+
+// What is said besides the body stands in the same CommonResponse.
+static void test_encode__a_body_is_changed_with_its_headers(void **state) {
+    (void)state;
+    struct message_answer answer = {
+        .kind = MESSAGE_REQUEST_BODY,
+        .body_change = MESSAGE_BODY_REPLACED,
+        .body = {BYTES_LITERAL("b")},
+    };
+    ASSERT_ENCODED(&answer, "\x1a\x07\x0a\x05\x1a\x03\x0a\x01"
+                            "b");
+    answer.clears_route_cache = true;
+    answer.metadata[0] = (struct message_metadata){.key = "k", .is_text = true};
+    answer.metadata_count = 1;
+    ASSERT_ENCODED(&answer, "\x42\x24\x0a\x22\x0a\x13io.envoy.ai_gateway\x12\x0b\x2a\x09"
+                            "\x0a\x07\x0a\x01k\x12\x02\x1a\x00"
+                            "\x1a\x09\x0a\x07\x28\x01\x1a\x03\x0a\x01"
+                            "b");
 }
 
 static void test_encode__an_immediate_response_is_sent_alone(void **state) {
@@ -124,7 +147,6 @@ static void test_encode__an_immediate_response_is_sent_alone(void **state) {
     const struct message_answer answer = {
         .immediate = &immediate,
         .overrides_mode = true,
-        .metadata_namespace = "n",
         .metadata = {{.key = "k"}},
         .metadata_count = 1,
     };

@@ -20,15 +20,16 @@ struct envoy {
     struct process_verdict verdict;         // of the last message
     ExtProc__ProcessingResponse *answer;    // of the last message, NULL: none
     struct buffer bytes;                    // that answer
+    int64_t now_ns;                         // what the clock says
     bool is_observed;                       // put into each message
     ExtProc__ProtocolConfiguration *modes;  // put into the next message
     bool is_upstream;                       // put into the next message
-    const char *route;                      // put into the next message
+    const char *route, *backend;            // put into the next message
 };
 
 static inline void envoy_start(struct envoy *envoy) {
     *envoy = (struct envoy){
-        .options = {.body_limit_bytes = 10000, .sse_line_limit_bytes = 1000},
+        .options = {.body_limit_bytes = 10000},
     };
     envoy->stream = process_stream_new(&envoy->options, &envoy->metrics);
     assert_non_null(envoy->stream);
@@ -62,30 +63,42 @@ static inline ProtobufCBinaryData envoy_text(const char *text) {
     return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
 }
 
+// One attribute more; NULL: not there.
+static inline void envoy_add_attribute(ExtProc__AttributeStruct *fields,
+                                       ExtProc__AttributeEntry *entry,
+                                       ExtProc__AttributeValue *value, const char *key,
+                                       const char *text) {
+    if (text == NULL) return;
+    ext_proc__attribute_entry__init(entry);
+    ext_proc__attribute_value__init(value);
+    entry->key = envoy_text(key);
+    entry->value = value;
+    value->string_value = envoy_text(text);
+    fields->fields[fields->n_fields++] = entry;
+}
+
 // The message lies in memory of exactly its length, for the sanitizer.
 static inline void envoy_send(struct envoy *envoy, ExtProc__ProcessingRequest *request) {
-    ExtProc__AttributeEntry host = EXT_PROC__ATTRIBUTE_ENTRY__INIT;
-    ExtProc__AttributeEntry route = EXT_PROC__ATTRIBUTE_ENTRY__INIT, *entries[2];
-    ExtProc__AttributeValue name = EXT_PROC__ATTRIBUTE_VALUE__INIT;
+    ExtProc__AttributeEntry entries[3], *list[3];
+    ExtProc__AttributeValue values[3];
     ExtProc__AttributeStruct fields = EXT_PROC__ATTRIBUTE_STRUCT__INIT;
     ExtProc__Attributes attribute = EXT_PROC__ATTRIBUTES__INIT, *attributes[] = {&attribute};
-    host.key = envoy_text("xds.upstream_host_metadata");
-    route.key = envoy_text("xds.route_name");
-    route.value = &name;
-    fields.fields = entries;
+    fields.fields = list;
     attribute.value = &fields;
+    envoy_add_attribute(&fields, &entries[0], &values[0], "xds.upstream_host_metadata",
+                        envoy->is_upstream ? "" : NULL);
+    envoy_add_attribute(&fields, &entries[1], &values[1], "xds.route_name", envoy->route);
+    envoy_add_attribute(&fields, &entries[2], &values[2],
+                        "xds.upstream_host_metadata.filter_metadata['aigateway.envoy.io']"
+                        "['per_route_rule_backend_name']",
+                        envoy->backend);
     request->attributes = attributes;
-    if (envoy->is_upstream) entries[fields.n_fields++] = &host;
-    if (envoy->route != NULL) {
-        name.string_value = envoy_text(envoy->route);
-        entries[fields.n_fields++] = &route;
-    }
     request->n_attributes = fields.n_fields != 0;
     request->observability_mode = envoy->is_observed;
     request->protocol_config = envoy->modes;
     envoy->modes = NULL;
     envoy->is_upstream = false;
-    envoy->route = NULL;
+    envoy->route = envoy->backend = NULL;
 
     envoy_forget_answer(envoy);
     size_t size = ext_proc__processing_request__get_packed_size(request);
@@ -93,7 +106,7 @@ static inline void envoy_send(struct envoy *envoy, ExtProc__ProcessingRequest *r
     assert_non_null(bytes);
     ext_proc__processing_request__pack(request, bytes);
     struct process_verdict verdict = process_stream_receive(envoy->stream, bytes_of(bytes, size),
-                                                            &envoy->bytes);
+                                                            envoy->now_ns, &envoy->bytes);
     free(bytes);
     envoy_take(envoy, verdict);
 }
@@ -154,6 +167,13 @@ static inline void envoy_send_trailers(struct envoy *envoy, int which) {
     envoy_send(envoy, &request);
 }
 
+// What more there is to say to it.
+static inline void envoy_send_more(struct envoy *envoy) {
+    assert_true(envoy->verdict.has_more);
+    envoy_forget_answer(envoy);
+    envoy_take(envoy, process_stream_more(envoy->stream, &envoy->bytes));
+}
+
 // A message that is not collected.
 static inline void envoy_send_uncollected(struct envoy *envoy, enum process_refusal why) {
     envoy_forget_answer(envoy);
@@ -183,6 +203,7 @@ static inline ExtProc__CommonResponse *envoy_common(const struct envoy *envoy, i
 static inline void envoy_assert_plain(const struct envoy *envoy, int case_number) {
     const ExtProc__CommonResponse *common = envoy_common(envoy, case_number);
     assert_null(common->header_mutation);
+    assert_null(common->body_mutation);
     assert_false(common->clear_route_cache);
     assert_null(envoy->answer->mode_override);
     assert_null(envoy->answer->dynamic_metadata);

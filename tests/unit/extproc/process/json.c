@@ -20,18 +20,6 @@ static enum status read_text(const char *text, struct fault *ret_fault, yyjson_v
     return json_read(bytes_of_text(text), &arena, ret_fault, ret_root);
 }
 
-static void test_json__strings_stay_where_they_were(void **state) {
-    (void)state;
-    uint8_t text[] = "{\"a\\u0062\":\"value\"}\0\0\0";
-    struct fault fault;
-    yyjson_val *root = NULL;
-    assert_int_equal(json_read_in_place(text, strlen((char *)text), &arena, &fault, &root),
-                     STATUS_OK);
-    yyjson_val *value = yyjson_obj_get(root, "ab");
-    assert_non_null(value);
-    assert_ptr_equal(yyjson_get_str(value), text + 12);
-}
-
 static void test_json__a_copy_is_read_and_the_text_stays(void **state) {
     (void)state;
     const char text[] = "[\"a\\nb\",1]";
@@ -103,7 +91,7 @@ static void test_json__reports_every_failed_allocation(void **state) {
     for (size_t i = 0; i < sizeof(text) - 1; i += 2) text[i] = i == 0 ? '[' : ',';
     text[sizeof(text) - 2] = ']';
     size_t failures = 0;
-    for (size_t limit = 0;; limit += 500) {
+    for (size_t limit = 0;; limit += 5000) {
         struct arena small;
         struct fault fault;
         yyjson_val *root = NULL;

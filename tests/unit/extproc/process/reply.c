@@ -3,13 +3,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <zlib.h>
 
-static const struct process_options options = {
-    .body_limit_bytes = 10000,
-    .sse_line_limit_bytes = 200,
-};
+static const struct process_options options = {.body_limit_bytes = 100000};
 static struct metrics metrics;
-static struct arena arena;
 static struct reply reply;
 static struct message_answer answer;
 
@@ -18,26 +15,16 @@ static void start(enum reply_kind kind) {
     answer = (struct message_answer){0};
     reply_init(&reply, &options, &metrics);
     reply.kind = kind;
+    usage_begin(&reply.reader);
 }
 
-static int setup(void **state) {
-    (void)state;
-    arena_init(&arena, NULL, 0, 1 << 20);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    arena_reset(&arena);
-    return 0;
-}
-
-// A piece in memory of its own, with the promised padding and not a byte more.
+// A piece in memory of its own.
 static void add(const char *text, size_t length, bool is_last) {
-    uint8_t *body = calloc(1, length + MESSAGE_BODY_PADDING);
+    uint8_t *body = malloc(length + (length == 0));
     assert_non_null(body);
     memcpy(body, text, length);
-    reply_add(&reply, body, length, is_last, &arena, &answer);
+    reply_add(&reply, bytes_of(body, length), 2000000);
+    if (is_last) reply_end(&reply, 4000000, &answer);
     free(body);
 }
 
@@ -56,13 +43,13 @@ static const char json[] =
     "\"total_tokens\":3}}";
 
 static void assert_all_of_json(void) {
-    assert_int_equal(answer.metadata_count, 4);
     assert_metadata(0, "llm_input_token", 1);
     assert_metadata(1, "llm_output_token", 2);
     assert_metadata(2, "llm_total_token", 3);
-    assert_string_equal(answer.metadata[3].key, "response_model");
-    assert_true(answer.metadata[3].is_text);
-    assert_true(bytes_equal(answer.metadata[3].text, BYTES_LITERAL("m")));
+    const struct message_metadata *last = &answer.metadata[answer.metadata_count - 1];
+    assert_string_equal(last->key, "response_model");
+    assert_true(last->is_text);
+    assert_true(bytes_equal(last->text, BYTES_LITERAL("m")));
     assert_int_equal(reply.kind, REPLY_UNREAD);
     assert_int_equal(count(METRIC_RESPONSES_USAGE), 1);
 }
@@ -77,6 +64,7 @@ static void test_reply__json_is_read_however_it_is_cut(void **state) {
         if (cut % 2 == 0) add("", 0, false);
         add(json + cut, length - cut, true);
         assert_all_of_json();
+        assert_int_equal(answer.metadata_count, 4);
         reply_done(&reply);
     }
 }
@@ -99,6 +87,9 @@ static void test_reply__events_are_read_however_they_are_cut(void **state) {
             add(events + other, length - other, other % 2 == 0);
             if (other % 2 != 0) add("", 0, true);
             assert_all_of_json();
+            assert_metadata(3, "token_latency_ttft", 2);
+            assert_metadata(4, "token_latency_itl", 2);
+            assert_int_equal(answer.metadata_count, 6);
             assert_int_equal(count(METRIC_SSE_LINES_UNREADABLE), 0);
             reply_done(&reply);
         }
@@ -117,10 +108,8 @@ static void test_reply__a_bad_event_is_skipped_and_counted(void **state) {
     add_text("data: not JSON\n\ndata: {\"usage\":{\"total_tokens\":5}}\n\ndata: {\ndata:\n", false);
     add(line, sizeof(line), false);
     add_text("\ndata: 7\n", true);
-    assert_int_equal(answer.metadata_count, 1);
     assert_metadata(0, "llm_total_token", 5);
     assert_int_equal(count(METRIC_SSE_LINES_UNREADABLE), 3);
-    assert_int_equal(count(METRIC_SSE_LINES_TOO_LONG), 1);
     reply_done(&reply);
 }
 
@@ -149,18 +138,6 @@ static void test_reply__json_without_usage_is_counted(void **state) {
     }
 }
 
-// Would catch: memory that grows with a reply in pieces.
-static void test_reply__pieces_over_the_limit_are_given_up(void **state) {
-    (void)state;
-    start(REPLY_JSON);
-    for (int i = 0; i < 3000; i++) add_text("[1,2,3,4,", false);
-    assert_true(reply.pieces.capacity <= 2 * options.body_limit_bytes);
-    add_text("]", true);
-    assert_int_equal(answer.metadata_count, 0);
-    assert_int_equal(count(METRIC_RESPONSES_UNREADABLE), 1);
-    reply_done(&reply);
-}
-
 static void test_reply__nothing_is_read_after_the_end(void **state) {
     (void)state;
     start(REPLY_JSON);
@@ -172,12 +149,133 @@ static void test_reply__nothing_is_read_after_the_end(void **state) {
     reply_done(&reply);
 }
 
-static void test_reply__without_memory_it_is_unreadable(void **state) {
+/* latency */
+
+static void add_at(int64_t now_ns, const char *text) {
+    reply_add(&reply, bytes_of_text(text), now_ns);
+}
+
+// Would catch: a comment or the end taken for a token, or seconds for milliseconds.
+static void test_reply__latency_is_from_the_request_to_the_first_event(void **state) {
     (void)state;
-    start(REPLY_JSON);
-    arena_init(&arena, NULL, 0, 16);
-    add_text(json, true);
+    start(REPLY_EVENTS);
+    reply.asked_ns = 5000000;
+    add_at(6000000, ": nothing yet\n\ndata: {\"a\"");
+    add_at(7500000, ":1}\n\n");
+    add_at(9000000, "data: {\"usage\":{\"completion_tokens\":5}}\n\ndata: [DONE]\n\n");
+    reply_end(&reply, 15500000, &answer);
+    assert_int_equal(answer.metadata_count, 3);
+    assert_metadata(1, "token_latency_ttft", 2.5);
+    assert_metadata(2, "token_latency_itl", 2);
+    reply_done(&reply);
+}
+
+static void test_reply__one_token_has_no_latency_between(void **state) {
+    (void)state;
+    static const char *const streams[] = {
+        "data: {\"usage\":{\"completion_tokens\":1}}\n\n",
+        "data: {\"usage\":{\"prompt_tokens\":9}}\n\n",
+    };
+    for (size_t i = 0; i < COUNT_OF(streams); i++) {
+        start(REPLY_EVENTS);
+        add_at(1000000, streams[i]);
+        reply_end(&reply, 2000000, &answer);
+        assert_int_equal(answer.metadata_count, 2);
+        assert_metadata(1, "token_latency_ttft", 1);
+        reply_done(&reply);
+    }
+    start(REPLY_EVENTS);
+    add_at(1000000, "data: [DONE]\n\n");
+    reply_end(&reply, 2000000, &answer);
+    assert_int_equal(answer.metadata_count, 0);
+    reply_done(&reply);
+}
+
+/* compressed */
+
+static size_t compress_text(int window_bits, const char *text, size_t length, uint8_t *to,
+                            size_t room) {
+    z_stream stream = {0};
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY),
+                     Z_OK);
+    stream.next_in = (uint8_t *)(uintptr_t)text;
+    stream.avail_in = (unsigned)length;
+    stream.next_out = to;
+    stream.avail_out = (unsigned)room;
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&stream);
+    return room - stream.avail_out;
+}
+
+static void start_compressed(const char *type, const char *encoding) {
+    struct message_header headers[] = {
+        {BYTES_LITERAL(":status"), BYTES_LITERAL("200")},
+        {BYTES_LITERAL("content-type"), bytes_of_text(type)},
+        {BYTES_LITERAL("content-encoding"), bytes_of_text(encoding)},
+    };
+    start(REPLY_UNREAD);
+    reply_start(&reply, &(struct message){.headers = headers, .header_count = 3});
+}
+
+static void test_reply__compressed_replies_are_read_however_they_are_cut(void **state) {
+    (void)state;
+    uint8_t bytes[1000];
+    static const struct {
+        const char *encoding;
+        int window_bits;
+    } encodings[] = {{"gzip", 31}, {"X-Gzip", 31}, {"deflate", 15}, {"deflate", -15}};
+    for (size_t i = 0; i < COUNT_OF(encodings) * 2; i++) {
+        bool is_json = i % 2 == 0;
+        const char *text = is_json ? json : events;
+        size_t length = compress_text(encodings[i / 2].window_bits, text, strlen(text), bytes,
+                                      sizeof(bytes));
+        for (size_t cut = 0; cut <= length; cut++) {
+            start_compressed(is_json ? "application/json" : "text/event-stream",
+                             encodings[i / 2].encoding);
+            assert_int_equal(reply.kind, is_json ? REPLY_JSON : REPLY_EVENTS);
+            add((char *)bytes, cut, false);
+            add((char *)bytes + cut, length - cut, true);
+            assert_all_of_json();
+            reply_done(&reply);
+        }
+    }
+}
+
+static void test_reply__other_encodings_are_not_read(void **state) {
+    (void)state;
+    static const char *const encodings[] = {"br", "zstd", "gzip, gzip", "gzipped", "compress"};
+    for (size_t i = 0; i < COUNT_OF(encodings); i++) {
+        start_compressed("application/json", encodings[i]);
+        assert_int_equal(reply.kind, REPLY_UNREAD);
+        assert_int_equal(count(METRIC_RESPONSES_PASSED), 1);
+        reply_done(&reply);
+    }
+}
+
+static void test_reply__what_is_not_compressed_as_said_is_given_up(void **state) {
+    (void)state;
+    start_compressed("application/json", "gzip");
+    add(json, sizeof(json) - 1, true);
     assert_int_equal(answer.metadata_count, 0);
     assert_int_equal(count(METRIC_RESPONSES_UNREADABLE), 1);
     reply_done(&reply);
+}
+
+// Would catch: memory or time that grows with what a small body claims to be.
+static void test_reply__a_bomb_is_given_up_at_the_limit(void **state) {
+    (void)state;
+    enum { BOMB_BYTES = 10 << 20 };
+    char *text = malloc(BOMB_BYTES);
+    uint8_t *bytes = malloc(BOMB_BYTES);
+    assert_true(text != NULL && bytes != NULL);
+    memset(text, ' ', BOMB_BYTES);
+    size_t length = compress_text(31, text, BOMB_BYTES, bytes, BOMB_BYTES);
+    assert_true(length < 20000);
+    start_compressed("application/json", "gzip");
+    add((char *)bytes, length, true);
+    assert_int_equal(count(METRIC_RESPONSES_UNREADABLE), 1);
+    assert_int_equal(reply.kind, REPLY_UNREAD);
+    reply_done(&reply);
+    free(text);
+    free(bytes);
 }

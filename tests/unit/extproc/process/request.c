@@ -1,36 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/process/request.c"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct arena arena;
 static struct refusal refusal;
-static uint8_t *body;
+static struct request request;
 
-static int setup(void **state) {
-    (void)state;
-    arena_init(&arena, NULL, 0, 1 << 20);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    arena_reset(&arena);
-    free(body);
-    body = NULL;
-    return 0;
-}
-
-// The body in memory that is exactly as long as promised.
-static bool read_model(const char *text, size_t length, struct bytes *ret_model) {
-    free(body);
-    arena_reset(&arena);
+// In pieces of so many bytes. False: refused.
+static bool read_in_steps(const char *text, size_t length, size_t step) {
     refusal = (struct refusal){0};
-    body = calloc(1, length + JSON_PADDING);
-    assert_non_null(body);
-    memcpy(body, text, length);
-    return request_read_model(body, length, &arena, ret_model, &refusal);
+    request_init(&request);
+    for (size_t start = 0; start < length; start += step) {
+        size_t rest = length - start, piece_bytes = rest < step ? rest : step;
+        uint8_t *piece = malloc(piece_bytes);  // gone when the next one comes
+        assert_non_null(piece);
+        memcpy(piece, text + start, piece_bytes);
+        bool is_good = request_add(&request, bytes_of(piece, piece_bytes), &refusal);
+        free(piece);
+        if (!is_good) return false;
+    }
+    return request_end(&request, &refusal);
+}
+
+// Cut in any way it says the same.
+static bool read_model(const char *text, size_t length, struct bytes *ret_model) {
+    bool is_good = read_in_steps(text, length, length + 1);
+    const struct refusal whole = refusal;
+    for (size_t step = 1; step < 12; step++) {
+        assert_int_equal(read_in_steps(text, length, step), is_good);
+        assert_memory_equal(&refusal, &whole, sizeof(refusal));
+    }
+    *ret_model = request_model(&request);
+    return is_good;
 }
 
 static void assert_model(const char *text, const char *want) {
@@ -120,7 +123,7 @@ static void test_request__a_model_of_the_wrong_type_is_refused(void **state) {
     assert_refused("{\"model\":false}", REFUSAL_MODEL_INVALID, "not a boolean");
     assert_refused("{\"model\":[\"m\"]}", REFUSAL_MODEL_INVALID, "not an array");
     assert_refused("{\"model\":{}}", REFUSAL_MODEL_INVALID, "not an object");
-    assert_refused("{\"model\":\"\"}", REFUSAL_MODEL_INVALID, "at byte 10 is an empty string");
+    assert_refused("{\"model\":\"\"}", REFUSAL_MODEL_INVALID, "at byte 9 is an empty string");
 }
 
 // Would catch: what the product that we follow does, a 500 from Envoy for a bad header.
@@ -137,7 +140,7 @@ static void test_request__a_model_that_no_header_can_carry_is_refused(void **sta
     assert_refused("{\"model\":\" a\"}", REFUSAL_MODEL_INVALID, "index 0 of");
     assert_refused("{\"model\":\"a \"}", REFUSAL_MODEL_INVALID, "index 1 of");
     assert_refused("{\"model\":\" \"}", REFUSAL_MODEL_INVALID, "index 0 of");
-    assert_refused("{\"model\":\"a\\tb\"}", REFUSAL_MODEL_INVALID, "at byte 10 has");
+    assert_refused("{\"model\":\"a\\tb\"}", REFUSAL_MODEL_INVALID, "at byte 9 has");
 }
 
 static void test_request__a_model_has_a_longest_length(void **state) {
@@ -147,7 +150,7 @@ static void test_request__a_model_has_a_longest_length(void **state) {
     memset(model, 'm', sizeof(model));
     model[REQUEST_MODEL_MOST_BYTES + 1] = '\0';
     snprintf(text, sizeof(text), "{\"model\":\"%s\"}", model);
-    assert_refused(text, REFUSAL_MODEL_INVALID, "is 1025 bytes long; the limit is 1024");
+    assert_refused(text, REFUSAL_MODEL_INVALID, "is longer than the limit of 1024 bytes");
     model[REQUEST_MODEL_MOST_BYTES] = '\0';
     snprintf(text, sizeof(text), "{\"model\":\"%s\"}", model);
     assert_model(text, model);
@@ -157,23 +160,95 @@ static void test_request__a_model_has_a_longest_length(void **state) {
 // round; encoding/json of Go, for one, takes keys of any case.
 static void test_request__two_keys_that_a_backend_could_take_are_refused(void **state) {
     (void)state;
-    assert_refused("{\"model\":\"a\",\"model\":\"b\"}", REFUSAL_MODEL_DUPLICATE, "at byte 14");
+    assert_refused("{\"model\":\"a\",\"model\":\"b\"}", REFUSAL_MODEL_DUPLICATE, "at byte 13");
     assert_refused("{\"model\":\"a\",\"model\":\"a\"}", REFUSAL_MODEL_DUPLICATE, "more than once");
-    assert_refused("{\"model\":\"a\",\"\\u006dodel\":1}", REFUSAL_MODEL_DUPLICATE, "at byte 14");
+    assert_refused("{\"model\":\"a\",\"\\u006dodel\":1}", REFUSAL_MODEL_DUPLICATE, "at byte 13");
     assert_refused("{\"model\":\"a\",\"Model\":\"b\"}", REFUSAL_MODEL_DUPLICATE, "more than once");
     assert_refused("{\"MODEL\":\"a\",\"model\":\"b\"}", REFUSAL_MODEL_DUPLICATE, "more than once");
     assert_model("{\"model\":\"a\",\"models\":\"b\",\"mode\":\"c\"}", "a");
 }
 
-static void test_request__a_tree_over_the_memory_limit_is_too_large(void **state) {
+// Would catch: a decision that waits for the end of a long body.
+static void test_request__the_model_is_known_with_its_last_byte(void **state) {
     (void)state;
-    enum { NUMBERS = 50000 };
-    static char text[NUMBERS * 2 + 32];
-    size_t length = (size_t)snprintf(text, sizeof(text), "{\"model\":\"m\",\"a\":[1");
-    for (int i = 0; i < NUMBERS; i++) length += (size_t)sprintf(text + length, ",1");
-    sprintf(text + length, "]}");
-    arena.limit_bytes = 100000;
-    assert_refused(text, REFUSAL_BODY_TOO_LARGE, "memory");
-    arena.limit_bytes = 1 << 20;
-    assert_model(text, "m");
+    const char text[] = "{\"model\":\"m-1\",\"messages\":[]}";
+    request_init(&request);
+    for (size_t i = 0; i < sizeof(text) - 1; i++) {
+        assert_true(request_add(&request, bytes_of(text + i, 1), &refusal));
+        assert_int_equal(request_model(&request).len, i < 13 ? 0 : 3);
+    }
+    assert_true(request_end(&request, &refusal));
+    assert_true(bytes_equal(request_model(&request), BYTES_LITERAL("m-1")));
+}
+
+// Would catch: the room of the scanner written over by later texts.
+static void test_request__the_model_stays_while_others_come(void **state) {
+    (void)state;
+    assert_model("{\"model\":\"m\\u002d1\",\"k\\u0065y that is longer than the room for keys\":"
+                 "\"v\\u0061lue\",\"stre\\u0061m\":true}",
+                 "m-1");
+    assert_true(request.is_stream);
+}
+
+/* asking for the usage */
+
+// The body with its change.
+static void assert_edited(const char *text, const char *want) {
+    struct bytes model;
+    assert_true(read_model(text, strlen(text), &model));
+    const struct request_edit *edit = &request.edit;
+    char edited[400];
+    snprintf(edited, sizeof(edited), "%.*s%s%s", (int)edit->from, text,
+             edit->text != NULL ? edit->text : "", text + edit->to);
+    assert_string_equal(edited, want);
+    assert_int_equal(edit->text != NULL, strcmp(text, want) != 0);
+}
+
+#define ASKS "\"include_usage\":true"
+
+static void test_request__a_stream_is_made_to_tell_its_usage(void **state) {
+    (void)state;
+    assert_edited("{\"model\":\"m\",\"stream\":true}",
+                  "{\"model\":\"m\",\"stream\":true,\"stream_options\":{" ASKS "}}");
+    assert_edited(" {\"stream\":true, \"a\":[{}],\"model\":\"m\" } ",
+                  " {\"stream\":true, \"a\":[{}],\"model\":\"m\" ,\"stream_options\":{" ASKS "}} ");
+    assert_edited("{\"model\":\"m\",\"stream\":true,\"stream_options\":{ }}",
+                  "{\"model\":\"m\",\"stream\":true,\"stream_options\":{ " ASKS "}}");
+    assert_edited("{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"x\":{\"y\":{}}}}",
+                  "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"x\":{\"y\":{}}," ASKS
+                  "}}");
+    assert_edited(
+        "{\"stream_options\":{\"include_usage\": false,\"x\":1},\"model\":\"m\",\"stream\":true}",
+        "{\"stream_options\":{\"include_usage\": true,\"x\":1},\"model\":\"m\",\"stream\":true}");
+    assert_edited("{\"stream_options\":{\"include_usage\":null},\"model\":\"m\",\"stream\":true}",
+                  "{\"stream_options\":{\"include_usage\":true},\"model\":\"m\",\"stream\":true}");
+    assert_edited("{\"model\":\"m\",\"stream\":true,\"stream_options\":null}",
+                  "{\"model\":\"m\",\"stream\":true,\"stream_options\":{" ASKS "}}");
+}
+
+static void test_request__what_asks_or_makes_no_sense_stays(void **state) {
+    (void)state;
+    static const char *const bodies[] = {
+        "{\"model\":\"m\"}",
+        "{\"model\":\"m\",\"stream\":false}",
+        "{\"model\":\"m\",\"stream\":\"true\"}",
+        "{\"model\":\"m\",\"stream\":[true]}",
+        "{\"model\":\"m\",\"x\":{\"stream\":true}}",
+        "{\"model\":\"m\",\"stream\":true,\"stream_options\":{" ASKS "}}",
+        "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"x\":0," ASKS ",\"y\":{}}}",
+        "{\"model\":\"m\",\"stream\":true,\"stream_options\":[]}",
+        "{\"model\":\"m\",\"stream\":true,\"stream_options\":[{}]}",
+        "{\"model\":\"m\",\"stream\":true,\"stream_options\":7}",
+        "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":[false]}}",
+        "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":{}}}",
+    };
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) assert_edited(bodies[i], bodies[i]);
+}
+
+static void test_request__only_some_operations_take_the_option(void **state) {
+    (void)state;
+    assert_true(request_may_ask_for_usage("chat"));
+    assert_true(request_may_ask_for_usage("completion"));
+    assert_false(request_may_ask_for_usage("embeddings"));
+    assert_false(request_may_ask_for_usage("responses"));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/process/usage.c"
 
-#include "extproc/process/json.h"
+#include <stdio.h>
 
 static struct usage usage;
 
@@ -11,14 +11,28 @@ static int setup(void **state) {
     return 0;
 }
 
+// In one piece, or with a step in pieces of that size. False: it is no JSON.
+static bool take_in_steps(const char *text, size_t step) {
+    struct usage_reader reader;
+    size_t length = strlen(text);
+    usage_begin(&reader);
+    for (size_t start = 0; start < length; start += step) {
+        size_t rest = length - start;
+        if (!usage_add(&reader, bytes_of(text + start, rest < step ? rest : step), &usage)) break;
+    }
+    return usage_end(&reader);
+}
+
+// Cut in any way it says the same.
 static void take(const char *text) {
-    struct arena arena;
-    struct fault fault;
-    yyjson_val *root = NULL;
-    arena_init(&arena, NULL, 0, 1 << 20);
-    assert_int_equal(json_read(bytes_of_text(text), &arena, &fault, &root), STATUS_OK);
-    usage_take(&usage, root);
-    arena_reset(&arena);
+    const struct usage before = usage;
+    assert_true(take_in_steps(text, 1000));
+    const struct usage whole = usage;
+    for (size_t step = 1; step < 20; step++) {
+        usage = before;
+        assert_true(take_in_steps(text, step));
+        assert_memory_equal(&usage, &whole, sizeof(usage));
+    }
 }
 
 enum { ABSENT = -1 };
@@ -28,10 +42,10 @@ static int64_t number_of(struct usage_count count) {
 }
 
 static void assert_usage(int64_t input, int64_t cached, int64_t output, int64_t total) {
-    assert_int_equal(number_of(usage.input), input);
-    assert_int_equal(number_of(usage.cached_input), cached);
-    assert_int_equal(number_of(usage.output), output);
-    assert_int_equal(number_of(usage.total), total);
+    assert_int_equal(number_of(usage.counts[USAGE_INPUT]), input);
+    assert_int_equal(number_of(usage.counts[USAGE_CACHED_INPUT]), cached);
+    assert_int_equal(number_of(usage.counts[USAGE_OUTPUT]), output);
+    assert_int_equal(number_of(usage.counts[USAGE_TOTAL]), total);
 }
 
 static void assert_model(const char *want) {
@@ -75,6 +89,40 @@ static void test_usage__reads_the_events_of_a_response(void **state) {
          "\"input_tokens_details\":{\"cached_tokens\":1}}}}");
     assert_usage(1, 1, 2, 3);
     assert_model("r-2");
+}
+
+static void test_usage__reads_reasoning_tokens(void **state) {
+    (void)state;
+    take("{\"usage\":{\"completion_tokens\":9,\"completion_tokens_details\":"
+         "{\"reasoning_tokens\":6,\"audio_tokens\":1}}}");
+    assert_int_equal(number_of(usage.counts[USAGE_REASONING]), 6);
+    take("{\"usage\":{\"output_tokens_details\":{\"reasoning_tokens\":7},\"output_tokens\":8}}");
+    assert_int_equal(number_of(usage.counts[USAGE_REASONING]), 7);
+    assert_usage(ABSENT, ABSENT, 8, ABSENT);
+}
+
+// Would catch: a word that is looked for, rather than the place where it stands.
+static void test_usage__the_same_names_elsewhere_say_nothing(void **state) {
+    (void)state;
+    take("{\"choices\":[{\"usage\":{\"total_tokens\":1},\"model\":\"x\"}],\"x\":{\"usage\":"
+         "{\"total_tokens\":2}},\"total_tokens\":3,\"response\":{\"x\":{\"usage\":"
+         "{\"total_tokens\":4}},\"response\":{\"model\":\"y\"}},\"usage\":{\"cached_tokens\":5,"
+         "\"x\":{\"total_tokens\":6},\"completion_tokens_details\":{\"cached_tokens\":7}},"
+         "\"cached_tokens\":[{\"model\":\"z\"}]}");
+    assert_false(usage_is_known(&usage));
+    assert_model("");
+    take("[{\"usage\":{\"total_tokens\":1},\"model\":\"x\"}]");
+    assert_false(usage_is_known(&usage));
+    assert_model("");
+}
+
+static void test_usage__what_is_no_json_is_said(void **state) {
+    (void)state;
+    static const char *const bad[] = {"", "x", "{", "{}{}", "{\"usage\":}", "[DONE]"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_false(take_in_steps(bad[i], 1));
+        assert_false(take_in_steps(bad[i], 100));
+    }
 }
 
 static void test_usage__the_last_usage_wins_as_a_whole(void **state) {

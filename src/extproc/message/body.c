@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// The wire format: https://protobuf.dev/programming-guides/encoding
+#include "extproc/message/body.h"
+
+#include "base/attributes.h"
+
+// Wire types, and the longest varint that is read here.
+enum { VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5, VARINT_MOST_BYTES = 10 };
+
+/* reading */
+
+struct field {
+    uint64_t tag;  // number and wire type
+    uint64_t number;
+    struct bytes bytes;
+};
+
+#define TAG(number, type) ((uint64_t)(number) << 3 | (type))
+
+static bool read_varint(struct bytes *from, uint64_t *ret_value) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < from->len && i < VARINT_MOST_BYTES; i++) {
+        value |= (uint64_t)(from->data[i] & 0x7f) << (7 * i);
+        if (from->data[i] >= 0x80) continue;
+        from->data += i + 1;
+        from->len -= i + 1;
+        *ret_value = value;
+        return true;
+    }
+    return false;
+}
+
+// Only the wire types that the messages here have.
+static bool read_field(struct bytes *from, struct field *ret_field) {
+    if (!read_varint(from, &ret_field->tag)) return false;
+    if ((ret_field->tag & 7) == VARINT) return read_varint(from, &ret_field->number);
+    uint64_t len;
+    if ((ret_field->tag & 7) != LENGTH || !read_varint(from, &len) || len > from->len) return false;
+    ret_field->bytes = bytes_of(from->data, (size_t)len);
+    from->data += len;
+    from->len -= (size_t)len;
+    return true;
+}
+
+static bool read_http_body(struct bytes from, struct message *message) {
+    struct field field;
+    while (from.len != 0) {
+        if (!read_field(&from, &field)) return false;
+        switch (field.tag) {
+        case TAG(1, LENGTH): message->body = field.bytes; break;
+        case TAG(2, VARINT): message->end_of_stream = field.number != 0; break;
+        default: return false;
+        }
+    }
+    return true;
+}
+
+bool body_decode(struct bytes serialised, struct message *ret_message) {
+    struct message message = {0};
+    struct field field;
+    int body_count = 0;
+    while (serialised.len != 0) {
+        if (!read_field(&serialised, &field)) return false;
+        switch (field.tag) {
+        case TAG(4, LENGTH):
+        case TAG(5, LENGTH):
+            message.kind = field.tag == TAG(4, LENGTH) ? MESSAGE_REQUEST_BODY
+                                                       : MESSAGE_RESPONSE_BODY;
+            if (body_count++ != 0 || !read_http_body(field.bytes, &message)) return false;
+            break;
+        case TAG(8, LENGTH): break;  // metadata_context
+        case TAG(10, VARINT): message.is_observed = field.number != 0; break;
+        default: return false;
+        }
+    }
+    if (body_count == 0) return false;
+    *ret_message = message;
+    return true;
+}
+
+/* writing */
+
+static size_t varint_bytes(uint64_t value) {
+    size_t count = 1;
+    for (; value >= 0x80; value >>= 7) count++;
+    return count;
+}
+
+static uint8_t *write_varint(uint8_t *to, uint64_t value) {
+    for (; value >= 0x80; value >>= 7) *to++ = (uint8_t)(value | 0x80);
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+// The fields that stand around a body, outermost first: each has one byte of tag and a length, and
+// may hold something else before or behind the next one.
+struct nesting {
+    struct {
+        uint8_t tag;
+        struct bytes before, behind;
+        size_t len;
+    } fields[5];
+    size_t count;
+};
+
+static void nest(struct nesting *nesting, uint8_t tag) {
+    nesting->fields[nesting->count++].tag = tag;
+}
+
+static void nest_body(struct nesting *nesting, const struct message_answer *answer,
+                      struct bytes common) {
+    static const uint8_t end_of_stream[] = {TAG(2, VARINT), 1};
+    nest(nesting, answer->kind == MESSAGE_REQUEST_BODY ? TAG(3, LENGTH) : TAG(4, LENGTH));
+    nest(nesting, TAG(1, LENGTH));  // CommonResponse
+    nesting->fields[1].before = common;
+    nest(nesting, TAG(3, LENGTH));  // body_mutation
+    if (answer->body_change == MESSAGE_BODY_PASSED) {
+        nest(nesting, TAG(3, LENGTH));  // streamed_response
+        size_t len = answer->body_is_last ? sizeof(end_of_stream) : 0;
+        nesting->fields[3].behind = bytes_of(end_of_stream, len);
+    }
+    nest(nesting, TAG(1, LENGTH));  // body
+}
+
+// Fills in the lengths, innermost first, and returns the whole one.
+static size_t measure(struct nesting *nesting, size_t len) {
+    for (size_t i = nesting->count; i-- > 0;) {
+        size_t beside = nesting->fields[i].before.len + nesting->fields[i].behind.len;
+        nesting->fields[i].len = len += beside;
+        len += 1 + varint_bytes(len);
+    }
+    return len;
+}
+
+static uint8_t *write_bytes(uint8_t *to, struct bytes bytes) {
+    if (bytes.len != 0) memcpy(to, bytes.data, bytes.len);
+    return to + bytes.len;
+}
+
+enum status body_encode(const struct message_answer *answer, struct bytes common,
+                        struct buffer *serialised) {
+    struct nesting nesting = {.count = 0};
+    size_t body_bytes = 0;
+    nest_body(&nesting, answer, common);
+    for (size_t i = 0; i < MESSAGE_BODY_PARTS_MOST; i++) body_bytes += answer->body[i].len;
+    size_t size = measure(&nesting, body_bytes);
+    uint8_t *to;
+    enum status status = buffer_reserve(serialised, size, &to);
+    if (status != STATUS_OK) return status;
+    for (size_t i = 0; i < nesting.count; i++) {
+        *to++ = nesting.fields[i].tag;
+        to = write_varint(to, nesting.fields[i].len);
+        to = write_bytes(to, nesting.fields[i].before);
+    }
+    for (size_t i = 0; i < MESSAGE_BODY_PARTS_MOST; i++) to = write_bytes(to, answer->body[i]);
+    for (size_t i = nesting.count; i-- > 0;) to = write_bytes(to, nesting.fields[i].behind);
+    serialised->len += size;
+    return STATUS_OK;
+}
+
+enum status body_encode_plain(enum message_kind kind, struct buffer *serialised) {
+    enum { RESPONSE = TAG(1, LENGTH) };
+    static const struct {
+        uint8_t len, bytes[4];
+    } plain[MESSAGE_KIND_COUNT] = {
+        [MESSAGE_REQUEST_HEADERS] = {4, {TAG(1, LENGTH), 2, RESPONSE, 0}},
+        [MESSAGE_RESPONSE_HEADERS] = {4, {TAG(2, LENGTH), 2, RESPONSE, 0}},
+        [MESSAGE_REQUEST_BODY] = {4, {TAG(3, LENGTH), 2, RESPONSE, 0}},
+        [MESSAGE_RESPONSE_BODY] = {4, {TAG(4, LENGTH), 2, RESPONSE, 0}},
+        [MESSAGE_REQUEST_TRAILERS] = {2, {TAG(5, LENGTH), 0}},
+        [MESSAGE_RESPONSE_TRAILERS] = {2, {TAG(6, LENGTH), 0}},
+    };
+    return buffer_append(serialised, bytes_of(plain[kind].bytes, plain[kind].len));
+}

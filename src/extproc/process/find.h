@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds the first byte that matters, 16 at a time: most bytes of a body are plain text.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { FIND_STEP = 16 };
+
+// Signed: bytes from 0x80 on count as less than a space, as control characters do.
+typedef int8_t find_lanes __attribute__((vector_size(FIND_STEP)));
+
+static inline find_lanes find_load(const uint8_t *at) {
+    find_lanes lanes;
+    memcpy(&lanes, at, sizeof(lanes));
+    return lanes;
+}
+
+static inline bool find_any(find_lanes found) {
+    uint64_t halves[2];
+    memcpy(halves, &found, sizeof(found));
+    return (halves[0] | halves[1]) != 0;
+}
+
+// The first byte of [at, end) that is not plain within a JSON string: a quote, a backslash, a
+// control character or one beyond ASCII; `end` when there is none.
+static inline const uint8_t *find_in_string(const uint8_t *at, const uint8_t *end) {
+    for (; end - at >= FIND_STEP; at += FIND_STEP) {
+        find_lanes lanes = find_load(at);
+        if (find_any((lanes < ' ') | (lanes == '"') | (lanes == '\\'))) break;
+    }
+    while (at != end && (int8_t)*at >= ' ' && *at != '"' && *at != '\\') at++;
+    return at;
+}
+
+// The first end of a line in [at, end); `end` when there is none.
+static inline const uint8_t *find_line_end(const uint8_t *at, const uint8_t *end) {
+    for (; end - at >= FIND_STEP; at += FIND_STEP) {
+        find_lanes lanes = find_load(at);
+        if (find_any((lanes == '\n') | (lanes == '\r'))) break;
+    }
+    while (at != end && *at != '\n' && *at != '\r') at++;
+    return at;
+}

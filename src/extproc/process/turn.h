@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of a stream share: its state, and one message with what is decided on it. For this
+// folder only; everybody else has process.h.
+#pragma once
+
+#include "base/arena.h"
+#include "base/attributes.h"
+#include "extproc/message/message.h"
+#include "extproc/metrics.h"
+#include "extproc/process/process.h"
+#include "extproc/process/refusal.h"
+#include "extproc/process/reply.h"
+#include "extproc/process/request.h"
+
+struct process_stream {
+    /* immutable */
+    const struct process_options *options;
+    struct metrics *metrics;
+
+    /* loop thread only */
+    bool is_over;  // the verdict `end` was given
+    struct process_verdict end;
+    int latest_request_kind;  // enum message_kind, -1 before the first
+    int latest_response_kind;
+    struct message_modes modes;  // as they are now, if Envoy obeys
+    bool may_override_modes;
+    bool response_is_whole;  // a body message is the whole body, even without end_of_stream
+
+    const char *operation;  // of a request of ours, whose body names a model; NULL: another's
+    uint32_t label;         // the observer's, of what is known so far
+    bool reads_request;     // the body is still to be read
+    bool comes_early;       // before the headers are answered
+    bool owes_headers;      // the answer to the request's headers waits for the model
+    bool has_edited;
+    size_t request_bytes;
+    struct buffer path;       // as the client sent it
+    struct buffer own_names;  // owes_headers: headers that are to be removed, each before a '\0'
+    struct buffer held;       // owes_headers: the body so far, which came in
+    size_t held_pieces;
+    bool held_is_last;
+    struct request request;
+    struct reply reply;
+};
+
+struct turn {
+    struct process_stream *stream;
+    struct arena *arena;
+    int64_t now_ns;
+    struct message message;
+    struct message_answer answer;
+    bool is_withheld;  // there is no answer yet
+    bool has_more;     // turn_more makes the next one
+    struct refusal refusal;
+};
+
+// Handlers of messages. They start from the answer "go on", and add what they want of Envoy, or set
+// the refusal; STATUS_NO_MEMORY ends the stream.
+MUST_USE enum status router_on_headers(struct turn *turn);
+MUST_USE enum status router_on_body(struct turn *turn);
+MUST_USE enum status router_on_trailers(struct turn *turn);
+MUST_USE enum status upstream_on_headers(struct turn *turn);
+MUST_USE enum status response_on_headers(struct turn *turn);
+MUST_USE enum status response_on_body(struct turn *turn);
+MUST_USE enum status response_on_trailers(struct turn *turn);
+
+// The body that was held while the headers' answer was owed: the next answer about it.
+void router_send_held(struct turn *turn);
+
+// When that is sent, or will not be.
+void router_drop_held(struct process_stream *stream);
+
+void turn_refuse_too_large(struct turn *turn);
+void turn_refuse_overloaded(struct turn *turn);
+
+// From here on, the rest of this turn included, work is known to be for this.
+void turn_add_label(struct turn *turn, const char *key, struct bytes value);

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "extproc/process/scan.c"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+// Tokens as text, such as `{ k:a 1 }`, and what ended them.
+static struct buffer told;
+
+static int teardown(void **state) {
+    (void)state;
+    buffer_done(&told);
+    told = (struct buffer){0};
+    return 0;
+}
+
+static void tell(const struct scan *scan, enum scan_token token) {
+    static const char *const words[] = {
+        [SCAN_KEY] = "k:",      [SCAN_STRING] = "s:",    [SCAN_NUMBER] = "",
+        [SCAN_TRUE] = "true",   [SCAN_FALSE] = "false",  [SCAN_NULL] = "null",
+        [SCAN_OBJECT] = "{",    [SCAN_OBJECT_END] = "}", [SCAN_ARRAY] = "[",
+        [SCAN_ARRAY_END] = "]",
+    };
+    enum status status = buffer_append_format(&told, "%s%s", told.len != 0 ? " " : "",
+                                              words[token]);
+    if (token == SCAN_KEY || token == SCAN_STRING) {
+        status = buffer_append(&told, scan->text_is_cut ? BYTES_LITERAL("...") : scan->text);
+    }
+    if (token == SCAN_NUMBER) {
+        status = scan->is_whole
+                     ? buffer_append_format(&told, "%llu", (unsigned long long)scan->number)
+                     : buffer_append_text(&told, "number");
+    }
+    assert_int_equal(status, STATUS_OK);
+}
+
+// Values of keys that begin with '-' are skipped, and so is the rest of what opens behind a '+'.
+static bool read_in_steps(const char *text, size_t length, size_t step, struct fault *ret_fault) {
+    uint8_t room[12];
+    struct scan scan;
+    enum scan_token token = SCAN_MORE;
+    told.len = 0;
+    scan_init(&scan, room, sizeof(room));
+    for (size_t start = 0; start < length && token != SCAN_FAULT; start += step) {
+        size_t rest = length - start, piece_bytes = rest < step ? rest : step;
+        uint8_t *piece = malloc(piece_bytes);
+        assert_non_null(piece);
+        memcpy(piece, text + start, piece_bytes);
+        scan_add(&scan, bytes_of(piece, piece_bytes));
+        bool is_plus = false;
+        while ((token = scan_next(&scan)) > SCAN_MORE) {
+            tell(&scan, token);
+            if (token == SCAN_KEY && scan.text.len != 0 && scan.text.data[0] == '-') {
+                scan_skip(&scan);
+            }
+            if (is_plus && (token == SCAN_OBJECT || token == SCAN_ARRAY)) scan_skip(&scan);
+            is_plus = token == SCAN_KEY && scan.text.len != 0 && scan.text.data[0] == '+';
+        }
+        free(piece);
+    }
+    bool is_json = scan_end(&scan);
+    *ret_fault = scan.fault;
+    return is_json;
+}
+
+static void assert_tokens(const char *text, const char *want) {
+    struct fault fault;
+    size_t length = strlen(text);
+    assert_true(read_in_steps(text, length, length + 1, &fault));
+    assert_int_equal(buffer_append_byte(&told, '\0'), STATUS_OK);
+    assert_string_equal((const char *)told.data, want);
+}
+
+// The same however it is cut.
+static void assert_tokens_cut(const char *text, const char *want) {
+    struct fault fault;
+    assert_tokens(text, want);
+    for (size_t step = 1; step < 20; step++) {
+        assert_true(read_in_steps(text, strlen(text), step, &fault));
+        assert_int_equal(told.len, strlen(want));
+        assert_memory_equal(told.data, want, told.len);
+    }
+}
+
+static void test_scan__tells_the_tokens_of_a_text(void **state) {
+    (void)state;
+    assert_tokens_cut("{}", "{ }");
+    assert_tokens_cut(" [ ] ", "[ ]");
+    assert_tokens_cut("{\"a\":1,\"b\":[true,false,null,\"x\"],\"c\":{\"d\":{}}}",
+                      "{ k:a 1 k:b [ true false null s:x ] k:c { k:d { } } }");
+    assert_tokens_cut("\r\n\t[\"\" , \"a b\"]\n", "[ s: s:a b ]");
+    assert_tokens_cut("\"alone\"", "s:alone");
+}
+
+static void test_scan__texts_are_without_their_escapes(void **state) {
+    (void)state;
+    assert_tokens_cut("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]", "[ s:\"\\/\b\f\n\r\t ]");
+    assert_tokens_cut("[\"\\u0041\\u00e9\\u20ac\"]", "[ s:A\xc3\xa9\xe2\x82\xac ]");
+    assert_tokens_cut("[\"a\\ud83d\\uDE00z\"]", "[ s:a\xf0\x9f\x98\x80z ]");
+    assert_tokens_cut("[\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"]",
+                      "[ s:\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 ]");
+}
+
+static void test_scan__a_text_over_the_room_is_cut_and_the_next_is_not(void **state) {
+    (void)state;
+    assert_tokens_cut("[\"123456789012\",\"1234567890123\",\"a\\n12345678901\",\"b\"]",
+                      "[ s:123456789012 s:... s:... s:b ]");
+}
+
+static void test_scan__what_is_skipped_makes_no_token(void **state) {
+    (void)state;
+    assert_tokens_cut("{\"-a\":1,\"-b\":{\"x\":[{}],\"y\":\"\\n\"},\"-c\":\"s\",\"-d\":[],\"e\":2}",
+                      "{ k:-a k:-b k:-c k:-d k:e 2 }");
+    assert_tokens("{\"+a\":{\"x\":[{}]},\"+b\":[1,[2]],\"+c\":{},\"+d\":3}",
+                  "{ k:+a { k:+b [ k:+c { k:+d 3 }");
+}
+
+static void test_scan__numbers_are_whole_or_not(void **state) {
+    (void)state;
+    assert_tokens("[0,7,10,18446744073709551615]", "[ 0 7 10 18446744073709551615 ]");
+    assert_tokens("[18446744073709551616,99999999999999999999999,-1,-0,1.0,1e2,0.5E-7,1e+0]",
+                  "[ number number number number number number number number ]");
+    uint8_t room[1];
+    struct scan scan;
+    scan_init(&scan, room, sizeof(room));
+    scan_add(&scan, BYTES_LITERAL("42"));
+    assert_int_equal(scan_next(&scan), SCAN_MORE);
+    assert_true(scan_end(&scan));
+    assert_int_equal(scan.number, 42);
+}
+
+static void test_scan__is_strict_and_says_where(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t offset;
+        const char *part;
+    } bad[] = {
+        {"", 0, "ends too early"},
+        {" ", 1, "ends too early"},
+        {"{", 1, "ends too early"},
+        {"{\"a\"", 4, "ends too early"},
+        {"[1", 2, "ends too early"},
+        {"[1,]", 3, "a value is expected"},
+        {"{\"a\":1,}", 7, "a key in quotes is expected"},
+        {"{a:1}", 1, "a key in quotes or '}'"},
+        {"{\"a\" 1}", 5, "':' is expected"},
+        {"{\"a\":}", 5, "a value is expected"},
+        {"{\"a\":1 \"b\":2}", 7, "',' or the end"},
+        {"{\"a\"}", 4, "':' is expected"},
+        {"[1}", 2, "',' or the end"},
+        {"[}", 1, "a value or ']'"},
+        {"{]", 1, "a key in quotes or '}'"},
+        {"'a'", 0, "a value"},
+        {"[1] x", 4, "nothing may follow"},
+        {"{}{}", 2, "nothing may follow"},
+        {"]", 0, "a value"},
+        {",", 0, "a value"},
+        {"// c\n1", 0, "a value"},
+        {"NaN", 0, "a value"},
+        {"\xef\xbb\xbf{}", 0, "a value"},
+        {"\"\x01\"", 1, "control character"},
+        {"\"\x1f\"", 1, "control character"},
+        {"\"a", 2, "ends too early"},
+        {"\"\xff\"", 1, "UTF-8"},
+        {"\"\xc0\x80\"", 1, "UTF-8"},          // overlong
+        {"\"\xe0\x80\x80\"", 2, "UTF-8"},      // overlong
+        {"\"\xed\xa0\x80\"", 2, "UTF-8"},      // a surrogate
+        {"\"\xf4\x90\x80\x80\"", 2, "UTF-8"},  // past the last character
+        {"\"\xe2\x82\"", 3, "UTF-8"},          // cut by the quote
+        {"\"\\x\"", 2, "unknown escape"},
+        {"\"\\u12g4\"", 5, "hexadecimal"},
+        {"\"\\ud800\"", 7, "surrogate"},
+        {"\"\\ud800x\\udc00\"", 7, "surrogate"},
+        {"\"\\ud800\\n\"", 8, "unknown escape"},
+        {"\"\\ud800\\u0041\"", 12, "surrogate"},
+        {"\"\\udc00\"", 6, "surrogate"},
+        {"01", 1, "malformed number"},
+        {"-", 1, "ends too early"},
+        {"-x", 1, "ends too early"},
+        {"1.", 2, "ends too early"},
+        {"[1.]", 3, "a number ends too early"},
+        {"1.e5", 2, "malformed number"},
+        {"1e", 2, "ends too early"},
+        {"+1", 0, "a value"},
+        {".5", 0, "a value"},
+        {"1-2", 1, "malformed number"},
+        {"tru", 3, "ends too early"},
+        {"trux", 3, "unknown word"},
+        {"nul ", 3, "unknown word"},
+    };
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        for (size_t step = 1; step < 30; step += 28) {
+            struct fault fault = {0};
+            assert_false(read_in_steps(bad[i].text, strlen(bad[i].text), step, &fault));
+            assert_int_equal(fault.status, STATUS_MALFORMED);
+            bool is_same = strstr(fault.what, bad[i].part) != NULL && fault.offset == bad[i].offset;
+            if (!is_same) fail_msg("%s: %s at %zu", bad[i].text, fault.what, fault.offset);
+        }
+    }
+}
+
+static void test_scan__depth_has_a_limit(void **state) {
+    (void)state;
+    char text[2 * SCAN_DEPTH_MOST + 3];
+    struct fault fault;
+    memset(text, '[', SCAN_DEPTH_MOST);
+    memset(text + SCAN_DEPTH_MOST, ']', SCAN_DEPTH_MOST);
+    assert_true(read_in_steps(text, 2 * SCAN_DEPTH_MOST, 3000, &fault));
+    memset(text, '[', SCAN_DEPTH_MOST + 1);
+    assert_false(read_in_steps(text, SCAN_DEPTH_MOST + 1, 3000, &fault));
+    assert_int_equal(fault.offset, SCAN_DEPTH_MOST);
+}
+
+// Each byte at each place of a vector's worth of plain text, in which the eye of the scanner jumps.
+static void test_scan__no_byte_is_overlooked(void **state) {
+    (void)state;
+    char text[64];
+    struct fault fault;
+    for (int c = 0; c < 256; c++) {
+        bool is_plain = c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+        for (size_t at = 1; at < 40; at++) {
+            memset(text, 'x', sizeof(text));
+            text[0] = text[50] = '"';
+            text[at] = (char)c;
+            assert_int_equal(read_in_steps(text, 51, 100, &fault), is_plain);
+        }
+    }
+}
