@@ -26,6 +26,7 @@ const (
 type connection struct {
 	fd        int
 	steps     [][]byte
+	models    int
 	wantsMore func() bool
 	kept      *[][]byte
 
@@ -316,6 +317,9 @@ func (c *connection) next(s *stream) {
 	s.step++
 	if s.step < len(c.steps) {
 		s.unsent = c.steps[s.step]
+		if s.step == bodyStep && c.models > 0 {
+			s.unsent = withModel(s.unsent, int(s.id/2)%c.models)
+		}
 		c.send(s)
 		return
 	}

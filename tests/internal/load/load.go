@@ -23,6 +23,7 @@ type Options struct {
 	Requests int
 	Duration time.Duration
 	CPU      int  // the load runs on this processor only; -1: on any
+	Models   int  // each request names another of so many models, m000000 and so on; 0: all name Model
 	Pid      int  // whose processor time is measured; 0: nobody's
 	Keep     bool // the answers of the first stream are kept
 }
@@ -59,6 +60,7 @@ func Run(options Options) (*Result, error) {
 		return nil, err
 	}
 	defer unix.Close(c.fd)
+	c.models = options.Models
 	result := &Result{}
 	if options.Keep {
 		c.kept = &result.Answers

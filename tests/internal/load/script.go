@@ -3,6 +3,7 @@
 package load
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -116,6 +117,17 @@ func script(kind string) [][]byte {
 		serialised = append(serialised, append(prefix, message...))
 	}
 	return serialised
+}
+
+// bodyStep is the place of the request's body in the script.
+const bodyStep = 1
+
+// withModel is the body with the name of another model, of the same length.
+func withModel(body []byte, number int) []byte {
+	named := bytes.Clone(body)
+	place := bytes.LastIndex(named, []byte(`"`+Model+`"`)) + 1
+	copy(named[place:place+len(Model)], fmt.Sprintf("m%06d", number))
+	return named
 }
 
 func responseBody(body []byte, isEnd bool) *proc.ProcessingRequest {
