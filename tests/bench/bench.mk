@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
 BENCHES := $(BUILD)/tests/bench/malloc $(BUILD)/tests/bench/malloc-musl $(BUILD)/tests/bench/micro
-# In Go: what puts the processor under load.
-GO_BENCHES := $(BUILD)/tests/bench/load
+# In Go: what puts the processor under load, and the peer.
+GO_BENCHES := $(BUILD)/tests/bench/load $(BUILD)/tests/bench/goserver
 
 # The peer: the same file without the allocator that is to be compared.
 $(BUILD)/tests/bench/malloc-musl: $(OBJ)/tests/bench/malloc.o

@@ -24,9 +24,10 @@ const Events = 200
 
 // What the processor has to find in every kind.
 const (
-	Model       = "model-a"
-	InputTokens = 2048
-	TotalTokens = 2304
+	Model        = "model-a"
+	InputTokens  = 2048
+	CachedTokens = 1024
+	TotalTokens  = 2304
 )
 
 var sizes = map[string]int{"1k": 1 << 10, "32k": 32 << 10, "1m": 1 << 20, "sse": 1 << 10}
@@ -53,9 +54,9 @@ func RequestBody(kind string) []byte {
 }
 
 var usage = fmt.Sprintf(`"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,`+
-	`"prompt_tokens_details":{"cached_tokens":1024,"audio_tokens":0},`+
+	`"prompt_tokens_details":{"cached_tokens":%d,"audio_tokens":0},`+
 	`"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}`,
-	InputTokens, TotalTokens-InputTokens, TotalTokens)
+	InputTokens, TotalTokens-InputTokens, TotalTokens, CachedTokens)
 
 // ReplyBody is the backend's reply in the pieces that Envoy hands over.
 func ReplyBody(kind string) [][]byte {

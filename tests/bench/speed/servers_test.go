@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package speed compares the program with a server of the same job in Go and with one that does not
+// look at what it answers: `make bench` runs its benchmark, `make test-go G=./bench/speed` sees that the
+// servers do what is compared.
+package speed
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	modes "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	proc "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"google.golang.org/protobuf/proto"
+
+	"extproc/tests/internal/load"
+	"extproc/tests/internal/rig"
+)
+
+// server is one that is compared.
+type server struct {
+	name    string
+	program *rig.Program
+	address string
+}
+
+// names are the servers, ours first.
+var names = []string{"ours", "Go", "null"}
+
+// start starts a server by its name, on the first processor only: each then has one thread that
+// works, and the load has the other processor.
+func start(t testing.TB, name string) *server {
+	t.Helper()
+	prefix := "listening address="
+	var path string
+	switch name {
+	case "ours":
+		path, prefix = rig.ExtprocPath(t), `msg=listening service=grpc address=`
+	case "Go":
+		path = goServer(t)
+	case "null":
+		path = rig.Built(t, "tests", "bench", "null")
+	}
+	s := &server{name: name, program: rig.Start(t, name, "taskset", []string{"-c", "0", path}, rig.FreePorts())}
+	line := s.program.WaitLine("that it listens", func(line string) bool { return strings.Contains(line, prefix) })
+	_, s.address, _ = strings.Cut(line, prefix)
+	return s
+}
+
+// goServer is built by make; go test by itself finds it where make left it.
+func goServer(t testing.TB) string { return rig.Built(t, "tests", "bench", "goserver") }
+
+// memory reads a size from /proc/PID/status, in MiB.
+func (s *server) memory(t testing.TB, name string) float64 {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.program.Pid()), "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, is := strings.CutPrefix(line, name+":"); is {
+			kilobytes, _ := strconv.ParseFloat(strings.Fields(value)[0], 64)
+			return kilobytes / 1024
+		}
+	}
+	t.Fatalf("no %s", name)
+	return 0
+}
+
+// answers are those to one request of a kind.
+func (s *server) answers(t testing.TB, kind string) []*proc.ProcessingResponse {
+	t.Helper()
+	result, err := load.Run(load.Options{Address: s.address, Kind: kind, Streams: 1, Requests: 1, CPU: -1, Keep: true})
+	if err != nil {
+		t.Fatalf("%s, %s: %v", s.name, kind, err)
+	}
+	var answers []*proc.ProcessingResponse
+	for _, serialised := range result.Answers {
+		answer := &proc.ProcessingResponse{}
+		if err := proto.Unmarshal(serialised, answer); err != nil {
+			t.Fatalf("%s, %s: %v", s.name, kind, err)
+		}
+		answers = append(answers, answer)
+	}
+	return answers
+}
+
+func TestServersDoTheJob(t *testing.T) {
+	for _, name := range []string{"ours", "Go"} {
+		s := start(t, name)
+		for _, kind := range load.Kinds {
+			answers := s.answers(t, kind)
+			body := answers[1].GetRequestBody().GetResponse()
+			set := map[string]string{}
+			for _, option := range body.GetHeaderMutation().GetSetHeaders() {
+				set[option.Header.Key] = string(option.Header.RawValue)
+			}
+			if set["x-ai-eg-model"] != load.Model || set["x-ai-eg-original-path"] != "/v1/chat/completions" || !body.GetClearRouteCache() {
+				t.Errorf("%s, %s: the answer to the request's body: %v", name, kind, answers[1])
+			}
+			isStreamed := answers[2].GetModeOverride().GetResponseBodyMode() == modes.ProcessingMode_STREAMED
+			if isStreamed != (kind == "sse") {
+				t.Errorf("%s, %s: the answer to the reply's headers: %v", name, kind, answers[2])
+			}
+			last := answers[len(answers)-1].GetDynamicMetadata().GetFields()["io.envoy.ai_gateway"].GetStructValue().GetFields()
+			for key, want := range map[string]float64{
+				"llm_input_token": load.InputTokens, "llm_cached_input_token": load.CachedTokens,
+				"llm_output_token": load.TotalTokens - load.InputTokens, "llm_total_token": load.TotalTokens,
+			} {
+				if got := last[key].GetNumberValue(); got != want {
+					t.Errorf("%s, %s: %s is %v, want %v", name, kind, key, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestNullServerAnswersInOrder(t *testing.T) {
+	s := start(t, "null")
+	for _, kind := range load.Kinds {
+		answers := s.answers(t, kind)
+		want := 4
+		if kind == "sse" {
+			want = 3 + load.Events + 1
+		}
+		if len(answers) != want {
+			t.Errorf("%s: %d answers, want %d", kind, len(answers), want)
+		}
+		if answers[0].GetRequestHeaders() == nil || answers[1].GetRequestBody() == nil || answers[2].GetResponseHeaders() == nil || answers[want-1].GetResponseBody() == nil {
+			t.Errorf("%s: the answers are not of the messages' kinds: %v", kind, answers)
+		}
+	}
+}
