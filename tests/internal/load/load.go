@@ -47,13 +47,12 @@ func (r *Result) Quantile(share float64) time.Duration {
 
 // Run opens a connection and ends when the last answer is there.
 func Run(options Options) (*Result, error) {
-	runtime.LockOSThread() // not undone: the thread with its processor ends with the goroutine
 	if options.CPU >= 0 {
-		var set unix.CPUSet
-		set.Set(options.CPU)
-		if err := unix.SchedSetaffinity(0, &set); err != nil {
+		release, err := stayOn(options.CPU)
+		if err != nil {
 			return nil, err
 		}
+		defer release()
 	}
 	c, err := dial(options.Address, script(options.Kind))
 	if err != nil {
@@ -79,6 +78,21 @@ func Run(options Options) (*Result, error) {
 	result.Requests, result.Latency = len(c.latency), c.latency
 	slices.Sort(result.Latency)
 	return result, nil
+}
+
+// stayOn keeps the goroutine on a processor. The thread must not end with it: that would kill the
+// programs that package rig started from this thread.
+func stayOn(cpu int) (release func(), err error) {
+	runtime.LockOSThread()
+	var before, set unix.CPUSet
+	set.Set(cpu)
+	if err = unix.SchedGetaffinity(0, &before); err == nil {
+		err = unix.SchedSetaffinity(0, &set)
+	}
+	return func() {
+		unix.SchedSetaffinity(0, &before)
+		runtime.UnlockOSThread()
+	}, err
 }
 
 // ProcessTime is the processor time that a process has used, to the nanosecond.
