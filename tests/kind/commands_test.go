@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -63,7 +62,15 @@ func (n namespace) must(line, input string) string {
 func (n namespace) attempt(line, input string) (string, error) {
 	n.t.Helper()
 	command := n.shell(line)
-	command.Stdin = strings.NewReader(input)
+	// Open to the end, as a terminal is: where input ends, kubectl hears no more output either.
+	typed, terminal, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer typed.Close()
+	defer terminal.Close()
+	io.WriteString(terminal, input)
+	command.Stdin = typed
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
 	if err := command.Start(); err != nil {
@@ -71,7 +78,7 @@ func (n namespace) attempt(line, input string) (string, error) {
 	}
 	stop := time.AfterFunc(deadline, func() { command.Process.Kill() })
 	defer stop.Stop()
-	err := command.Wait()
+	err = command.Wait()
 	return output.String(), err
 }
 
@@ -215,8 +222,7 @@ func (r release) pods() []core.Pod {
 }
 
 // inside runs a shell script in the network of one of the release's pods: an ephemeral container of
-// the debug twin, with the restricted profile. It waits for a line of input: what ends before kubectl
-// is attached is not heard.
+// the debug twin, with the restricted profile. It waits for a line of input, for kubectl to be there.
 func (r release) inside(script string) string {
 	r.t.Helper()
 	return r.must(fmt.Sprintf(
