@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -25,6 +26,8 @@ enum { EXIT_BAD_SETTING = 2 };
 struct values {
     struct extproc_options extproc;
     const char *pprof_address;
+    const char *pprof_token_file, *pprof_allowed_hosts, *pprof_profiles, *pprof_switch_file;
+    int64_t pprof_auth_loopback, pprof_max_seconds, pprof_timed_requests;
     int64_t pprof_cpu_windows, pprof_block_rate_ns, pprof_mutex_fraction;
     int64_t pprof_heap_rate_bytes;  // checked here, used by the allocator long before
     int64_t log_level, log_format;
@@ -35,6 +38,7 @@ struct values {
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const booleans[] = {"false", "true", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const answers[] = {"false", "true", NULL};
 
 static const struct setting table[] = {
     {.flag = "--listen",
@@ -142,6 +146,58 @@ static const struct setting table[] = {
      .offset = offsetof(struct values, pprof_address),
      .fallback = "localhost:6060",
      .help = "Where /debug/pprof/ is served; `:6060` is every address"},
+    {.flag = "--pprof-token-file",
+     .environment = "PPROF_TOKEN_FILE",
+     .kind = SETTING_TEXT,
+     .offset = offsetof(struct values, pprof_token_file),
+     .fallback = "",
+     .help =
+         "A file with a token on each line, `NAME:TOKEN` or `TOKEN`: who is not on loopback needs "
+         "one; read for each request"},
+    {.flag = "--pprof-auth-loopback",
+     .environment = "PPROF_AUTH_LOOPBACK",
+     .kind = SETTING_CHOICE,
+     .offset = offsetof(struct values, pprof_auth_loopback),
+     .fallback = "false",
+     .choices = answers,
+     .help = "`true`: loopback needs a token, too, and so does `kubectl port-forward`"},
+    {.flag = "--pprof-allowed-hosts",
+     .environment = "PPROF_ALLOWED_HOSTS",
+     .kind = SETTING_TEXT,
+     .offset = offsetof(struct values, pprof_allowed_hosts),
+     .fallback = "",
+     .help =
+         "Names, with commas, that the Host header may have besides localhost and IP addresses"},
+    {.flag = "--pprof-profiles",
+     .environment = "PPROF_PROFILES",
+     .kind = SETTING_TEXT,
+     .offset = offsetof(struct values, pprof_profiles),
+     .fallback = "",
+     .help = "What is served: `heap,profile` is these two, `-cmdline` all but that; empty: all"},
+    {.flag = "--pprof-max-seconds",
+     .environment = "PPROF_MAX_SECONDS",
+     .kind = SETTING_COUNT,
+     .offset = offsetof(struct values, pprof_max_seconds),
+     .fallback = "300",
+     .least = 1,
+     .most = 86400,
+     .help = "The longest that `?seconds=` may ask for"},
+    {.flag = "--pprof-timed-requests",
+     .environment = "PPROF_TIMED_REQUESTS",
+     .kind = SETTING_COUNT,
+     .offset = offsetof(struct values, pprof_timed_requests),
+     .fallback = "16",
+     .least = 1,
+     .most = PPROF_TIMED_REQUESTS_MOST,
+     .help = "Requests with `?seconds=` at the same time; one more gets a 429"},
+    {.flag = "--pprof-switch-file",
+     .environment = "PPROF_SWITCH_FILE",
+     .kind = SETTING_TEXT,
+     .offset = offsetof(struct values, pprof_switch_file),
+     .fallback = "",
+     .help =
+         "A file that opens the pprof port while it says `on`, and closes it by anything else or by "
+         "not being there"},
     {.flag = "--pprof-cpu-windows",
      .environment = "PPROF_CPU_WINDOWS",
      .kind = SETTING_COUNT,
@@ -211,31 +267,45 @@ static bool print_what_was_asked(const struct values *values) {
 }
 
 // A pprof that cannot start is an error line and a metric; the processor does its work without it.
-// Only an address that is none is refused, like every bad setting.
+// Only a setting that is bad is refused, like every other.
 static enum status start_pprof(const struct values *values) {
     if (pprof_is_disabled()) {
         log_info("pprof is disabled", log_text("by", "DISABLE_PPROF"));
         return STATUS_OK;
     }
-    const struct pprof_options options = {.address = values->pprof_address,
-                                          .cpu_windows = (uint32_t)values->pprof_cpu_windows,
-                                          .block_rate_ns = values->pprof_block_rate_ns,
-                                          .mutex_fraction = values->pprof_mutex_fraction,
-                                          .version = EXTPROC_VERSION};
+    const struct pprof_options options = {
+        .address = values->pprof_address,
+        .token_file = values->pprof_token_file,
+        .auth_loopback = values->pprof_auth_loopback != 0,
+        .allowed_hosts = values->pprof_allowed_hosts,
+        .profiles = values->pprof_profiles,
+        .max_seconds = values->pprof_max_seconds,
+        .timed_requests = (uint32_t)values->pprof_timed_requests,
+        .switch_file = values->pprof_switch_file,
+        .cpu_windows = (uint32_t)values->pprof_cpu_windows,
+        .block_rate_ns = values->pprof_block_rate_ns,
+        .mutex_fraction = values->pprof_mutex_fraction,
+        .version = EXTPROC_VERSION,
+    };
     char message[PPROF_MESSAGE_BYTES];
     int result = pprof_start(&options, message);
-    if (result != 0) {
-        log_error("pprof is not served", log_text("setting", "PPROF_ADDRESS"),
-                  log_text("reason", message));
-        return result == -EINVAL ? STATUS_MALFORMED : STATUS_OK;
-    }
-    struct pprof_statistics statistics;
-    pprof_read_statistics(&statistics);
-    for (size_t i = 0; i < statistics.address_count; i++) {
-        log_info("listening", log_text("service", "pprof"),
-                 log_text("address", statistics.addresses[i]));
-    }
-    return STATUS_OK;
+    if (result == 0) return STATUS_OK;
+    log_error("pprof is not served", log_text("reason", message));
+    return result == -EINVAL ? STATUS_MALFORMED : STATUS_OK;
+}
+
+// A line that finds no memory is left out.
+static void write_request_count(const char *profile, unsigned code, uint64_t count, void *text) {
+    enum status status = buffer_append_format(
+        text, "pprof_requests_total{profile=\"%s\",status=\"%u\"} %llu\n", profile, code,
+        (unsigned long long)count);
+    (void)status;
+}
+
+static void write_refusal_count(const char *reason, uint64_t count, void *text) {
+    enum status status = buffer_append_format(text, "pprof_refused_total{reason=\"%s\"} %llu\n",
+                                              reason, (unsigned long long)count);
+    (void)status;
 }
 
 static void write_pprof_metrics(struct buffer *text, void *context) {
@@ -247,8 +317,10 @@ static void write_pprof_metrics(struct buffer *text, void *context) {
         uint64_t value;
     } rows[] = {
         {"pprof_up", "gauge", "1 if the profiling endpoint is served", statistics.is_serving},
-        {"pprof_requests_total", "counter", "Requests to the profiling endpoint",
-         statistics.requests},
+        {"pprof_cpu_profiles_running", "gauge", "CPU profiles that are being taken",
+         statistics.cpu_profiles},
+        {"pprof_timed_requests_running", "gauge", "Requests with seconds that are being answered",
+         statistics.timed_requests},
         {"pprof_cpu_ticks_total", "counter", "CPU sampling periods recorded",
          statistics.ticks_recorded},
         {"pprof_cpu_ticks_dropped_total", "counter", "CPU sampling periods lost",
@@ -262,6 +334,19 @@ static void write_pprof_metrics(struct buffer *text, void *context) {
             rows[i].type, rows[i].name, (unsigned long long)rows[i].value);
         if (status != STATUS_OK) return;
     }
+    enum status status = buffer_append_format(
+        text,
+        "# HELP pprof_profiling_seconds_total Seconds that requests with seconds have lasted\n"
+        "# TYPE pprof_profiling_seconds_total counter\npprof_profiling_seconds_total %.3f\n"
+        "# HELP pprof_requests_total Requests to the profiling endpoint, by profile and status\n"
+        "# TYPE pprof_requests_total counter\n",
+        (double)statistics.timed_ns / NS_PER_SECOND);
+    if (status != STATUS_OK) return;
+    pprof_visit_requests(write_request_count, text);
+    status = buffer_append_text(
+        text, "# HELP pprof_refused_total Requests and connections that were refused, by reason\n"
+              "# TYPE pprof_refused_total counter\n");
+    if (status == STATUS_OK) pprof_visit_refusals(write_refusal_count, text);
 }
 
 // What the profiler is told of requests.
@@ -281,8 +366,13 @@ static void collect_stream(const struct extproc_stream *stream, void *context) {
     pprof_collector_add(context, frames, COUNT_OF(frames), values, stream->label);
 }
 
+// The processor starts after the endpoint that shows its streams.
+static _Atomic(struct extproc *) running;
+
 static void collect_streams(struct pprof_collector *collector, void *context) {
-    extproc_visit_streams(context, collect_stream, collector);
+    (void)context;
+    struct extproc *extproc = atomic_load(&running);
+    if (extproc != NULL) extproc_visit_streams(extproc, collect_stream, collector);
 }
 
 static void write_stream(const struct extproc_stream *stream, void *context) {
@@ -293,19 +383,20 @@ static void write_stream(const struct extproc_stream *stream, void *context) {
 }
 
 static void write_streams(struct pprof_writer *writer, void *context) {
-    extproc_visit_streams(context, write_stream, writer);
+    (void)context;
+    struct extproc *extproc = atomic_load(&running);
+    if (extproc != NULL) extproc_visit_streams(extproc, write_stream, writer);
 }
 
 // In an event loop the request that is stuck has no thread: it is a profile of its own.
-static void add_streams_profile(struct extproc *extproc) {
-    static struct pprof_profile profile = {
+static void add_streams_profile(void) {
+    static const struct pprof_profile profile = {
         .name = "streams",
         .description = "Envoy's streams in flight, by what they wait for, with their ages.",
         .values = {{"streams", "count"}, {"age", "nanoseconds"}},
         .collect = collect_streams,
         .write_dump = write_streams,
     };
-    profile.context = extproc;
     int error = pprof_profile_add(&profile);
     if (error != 0) log_error("no streams profile", log_number("errno", -error));
 }
@@ -351,6 +442,7 @@ static int run(struct values *values) {
         log_error("no signalfd");
         return EXIT_FAILURE;
     }
+    add_streams_profile();
     enum status status = start_pprof(values);
     if (status != STATUS_OK) return exit_code(status);
     if (!pprof_is_disabled()) values->extproc.observer = &observer;
@@ -359,7 +451,7 @@ static int run(struct values *values) {
     char message[EXTPROC_MESSAGE_BYTES];
     status = extproc_start(&values->extproc, &extproc, message);
     if (status == STATUS_OK) {
-        add_streams_profile(extproc);
+        atomic_store(&running, extproc);
         wait_until_finished(extproc, signals);
     } else {
         extproc = NULL;

@@ -114,10 +114,10 @@ enum status log_encode(struct buffer *line, enum log_format format, int64_t wall
     return buffer_append_text(line, is_json ? "}\n" : "\n");
 }
 
-void log_write(enum log_level level, const char *message, const struct log_field *fields) {
-    if (level < least_level) return;
+static void write_line(enum log_format format, enum log_level level, const char *message,
+                       const struct log_field *fields) {
     struct buffer line = {0};
-    enum status status = log_encode(&line, line_format, clock_wall_ns(), level, message, fields);
+    enum status status = log_encode(&line, format, clock_wall_ns(), level, message, fields);
     struct iovec pieces[] = {{line.data, line.len}, {NULL, 0}};
     if (status != STATUS_OK) {
         // Out of memory is no reason to be silent.
@@ -127,4 +127,12 @@ void log_write(enum log_level level, const char *message, const struct log_field
     ssize_t written = writev(STDERR_FILENO, pieces, COUNT_OF(pieces));
     (void)written;  // nobody is left to tell
     buffer_done(&line);
+}
+
+void log_write(enum log_level level, const char *message, const struct log_field *fields) {
+    if (level >= least_level) write_line(line_format, level, message, fields);
+}
+
+void log_write_audit(const char *message, const struct log_field *fields) {
+    write_line(LOG_FORMAT_JSON, LOG_LEVEL_INFO, message, fields);
 }

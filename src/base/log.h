@@ -39,6 +39,9 @@ void log_init(enum log_level level, enum log_format format);
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 
+// As JSON in either format, and at any level: a line that is kept for who reads it by program.
+void log_write_audit(const char *message, const struct log_field *fields);
+
 #define LOG_WRITE(level, message, ...)                                                             \
     log_write((level), (message),                                                                  \
               (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
@@ -46,6 +49,8 @@ void log_write(enum log_level level, const char *message, const struct log_field
 #define log_info(...) LOG_WRITE(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...) LOG_WRITE(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_error(...) LOG_WRITE(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_audit(message, ...)                                                                    \
+    log_write_audit((message), (const struct log_field[]){__VA_ARGS__, {.key = NULL}})
 
 // Appends the line, newline included, to `line`; what log_write prints. For tests.
 MUST_USE enum status log_encode(struct buffer *line, enum log_format format, int64_t wall_ns,

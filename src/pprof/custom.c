@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "pprof/http/served.h"
 #include "pprof/pprof.h"
 #include "pprof/profile/labels.h"
 #include "pprof/profile/source.h"
@@ -114,7 +115,8 @@ static enum status write_dumps(struct buffer *out) {
     struct pprof_writer writer = {.out = out};
     for (size_t i = 0; i < source_count; i++) {
         const struct pprof_profile *profile = sources[i].context;
-        if (profile->write_dump != NULL) profile->write_dump(&writer, profile->context);
+        bool is_shown = profile->write_dump != NULL && served_has(profile->name);
+        if (is_shown) profile->write_dump(&writer, profile->context);
     }
     return writer.status;
 }

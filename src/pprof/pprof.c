@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pprof/http/address.h"
+#include "pprof/http/access.h"
 #include "pprof/http/comments.h"
-#include "pprof/http/server.h"
-#include "pprof/profile/reserve.h"
+#include "pprof/http/port.h"
+#include "pprof/http/record.h"
+#include "pprof/http/served.h"
+#include "pprof/http/timed.h"
 #include "pprof/profile/source.h"
 #include "pprof/sample/contention.h"
 #include "pprof/sample/cpu.h"
@@ -21,9 +23,6 @@
 
 static const char DEFAULT_ADDRESS[] = "localhost:6060";
 
-/* written by pprof_start and pprof_stop */
-static struct listeners listeners;
-static atomic_bool is_serving;
 static bool has_sources;
 
 bool pprof_is_disabled(void) {
@@ -53,6 +52,21 @@ static enum status start_sampling(const struct pprof_options *options) {
     return status == STATUS_OK ? dump_init() : status;
 }
 
+// What may be asked, by whom.
+static int set_rules(const struct pprof_options *options, char message[PPROF_MESSAGE_BYTES]) {
+    int64_t seconds = options->max_seconds;
+    uint32_t places = options->timed_requests;
+    timed_init(seconds != 0 ? seconds : PPROF_DEFAULT_MAX_SECONDS,
+               places != 0 ? places : PPROF_DEFAULT_TIMED_REQUESTS);
+    const struct access_rules rules = {
+        .token_file = options->token_file,
+        .asks_loopback = options->auth_loopback,
+        .allowed_hosts = options->allowed_hosts,
+    };
+    int error = access_init(&rules, message);
+    return error != 0 ? error : served_init(options->profiles, message);
+}
+
 int pprof_start(const struct pprof_options *options, char ret_message[PPROF_MESSAGE_BYTES]) {
     if (thread_is_disabled()) return 0;
     errno = 0;
@@ -60,34 +74,37 @@ int pprof_start(const struct pprof_options *options, char ret_message[PPROF_MESS
     if (status != STATUS_OK) return refuse(status, ret_message);
     status = start_sampling(options);
     if (status != STATUS_OK) return refuse(status, ret_message);
-    const char *address = options->address != NULL ? options->address : DEFAULT_ADDRESS;
-    int error = listeners_open(address, &listeners, ret_message);
+    int error = set_rules(options, ret_message);
     if (error != 0) return error;
-    status = server_start(&listeners);
-    if (status == STATUS_OK) {
-        reserve_start();
-        atomic_store(&is_serving, true);
-        return 0;
-    }
-    listeners.count = 0;
-    return refuse(status, ret_message);
+    const char *address = options->address != NULL ? options->address : DEFAULT_ADDRESS;
+    return port_start(address, options->switch_file, ret_message);
 }
 
 void pprof_stop(void) {
-    if (!atomic_exchange(&is_serving, false)) return;
-    server_stop();  // closes the sockets, too
-    reserve_stop();
+    port_stop();
 }
 
 void pprof_read_statistics(struct pprof_statistics *ret_statistics) {
+    struct listeners listeners;
+    port_read(&listeners);
     *ret_statistics = (struct pprof_statistics){
-        .is_serving = atomic_load(&is_serving),
+        .is_serving = listeners.count != 0,
         .ticks_recorded = atomic_load(&tick_recorded),
         .ticks_dropped = atomic_load(&tick_dropped),
         .threads_unsampled = cpu_unsampled_count(),
-        .requests = server_request_count(),
+        .requests = record_request_count(),
+        .cpu_profiles = cpu_window_count(),
+        .timed_requests = (uint32_t)timed_running(),
+        .timed_ns = timed_total_ns(),
+        .address_count = listeners.count,
     };
-    if (!ret_statistics->is_serving) return;
-    ret_statistics->address_count = listeners.count;
     memcpy(ret_statistics->addresses, listeners.addresses, sizeof listeners.addresses);
+}
+
+void pprof_visit_requests(void (*visit)(const char *, unsigned, uint64_t, void *), void *context) {
+    record_visit_requests(visit, context);
+}
+
+void pprof_visit_refusals(void (*visit)(const char *, uint64_t, void *), void *context) {
+    record_visit_refusals(visit, context);
 }

@@ -36,6 +36,9 @@ enum {
     PPROF_DEFAULT_CPU_WINDOWS = 4,
     PPROF_DEFAULT_BLOCK_RATE_NS = 10000,
     PPROF_DEFAULT_MUTEX_FRACTION = 10,
+    PPROF_DEFAULT_MAX_SECONDS = 300,
+    PPROF_DEFAULT_TIMED_REQUESTS = 16,
+    PPROF_TIMED_REQUESTS_MOST = 48,
 };
 
 struct pprof_options {
@@ -50,8 +53,28 @@ struct pprof_options {
     int64_t block_rate_ns;
     // One of so many contentions is in the mutex profile, and counts as many. 0: no mutex profile.
     int64_t mutex_fraction;
-    // Goes into the comments of each profile; borrowed for ever; NULL: none.
+    // Goes into the comments of each profile; borrowed for ever, as all texts here; NULL: none.
     const char *version;
+
+    // Who may look. For each text, "" is the same as NULL.
+
+    // A file of tokens, `NAME:TOKEN` or plain `TOKEN`, one a line (16 to 256 letters, digits and
+    // -._~). It is read for each request, so that a change holds at once. NULL: none is asked for.
+    const char *token_file;
+    // Ask for a token on loopback, too; elsewhere it is always asked for.
+    bool auth_loopback;
+    // Host names, with commas, under which the endpoint may be addressed besides localhost and IP
+    // addresses.
+    const char *allowed_hosts;
+    // Which profiles are served: `heap,profile` names all of them, `-cmdline` all that are not.
+    const char *profiles;
+    // The longest that ?seconds= may ask for. 0: PPROF_DEFAULT_MAX_SECONDS.
+    int64_t max_seconds;
+    // Requests with ?seconds= at the same time, up to PPROF_TIMED_REQUESTS_MOST. 0: the default.
+    uint32_t timed_requests;
+    // A file that opens the port by saying `on` and closes it by anything else, also by not being
+    // there; looked at once a second. NULL: the port is open.
+    const char *switch_file;
 };
 
 struct pprof_statistics {
@@ -60,6 +83,9 @@ struct pprof_statistics {
     uint64_t ticks_dropped;      // lost because nobody fetched them in time
     uint64_t threads_unsampled;  // that got no timer (RLIMIT_SIGPENDING)
     uint64_t requests;           // answered, errors included
+    uint32_t cpu_profiles;       // running now
+    uint32_t timed_requests;     // running now: those, and differences over some seconds
+    int64_t timed_ns;            // that all have lasted that are over
     // Where it listens, as "127.0.0.1:6060"; the ports that were bound, also for port 0.
     char addresses[PPROF_ADDRESSES_MOST][PPROF_ADDRESS_BYTES];
     size_t address_count;
@@ -69,9 +95,9 @@ struct pprof_statistics {
 PPROF_API bool pprof_is_disabled(void);
 
 // Starts serving; registers the calling thread, which must be the process's first. 0, or a negative
-// errno with the reason in `ret_message` (-EADDRINUSE: somebody else has the port; -EINVAL: the
-// address is none). A failure leaves nothing running, and the program can go on without. Does
-// nothing and returns 0 when disabled. Context: start-up.
+// errno with the reason in `ret_message` (-EADDRINUSE: somebody else has the port; -EINVAL: an
+// option is bad, and its setting is named). A failure leaves nothing running, and the program can
+// go on without. Does nothing and returns 0 when disabled. Context: start-up.
 PPROF_API int pprof_start(const struct pprof_options *options,
                           char ret_message[PPROF_MESSAGE_BYTES]);
 
@@ -135,12 +161,23 @@ PPROF_API void pprof_write(struct pprof_writer *writer, const char *format, ...)
 PPROF_API const char *pprof_labels_value(uint32_t set, const char *key);
 
 // Adds the profile; the struct is the caller's and stays. 0, -EEXIST: the name is taken, -ENOSPC.
-// Does nothing and returns 0 when disabled. Context: after pprof_start, before there are requests
-// that ask for it.
+// Does nothing and returns 0 when disabled. Context: start-up, before pprof_start: once it serves,
+// the list stays.
 PPROF_API int pprof_profile_add(const struct pprof_profile *profile);
 
 // Context: any thread.
 PPROF_API void pprof_read_statistics(struct pprof_statistics *ret_statistics);
+
+// Calls `visit` for each profile and HTTP status that there were requests of (`other`: none of the
+// profiles; 0: the client left before there was an answer). Context: any thread.
+PPROF_API void pprof_visit_requests(void (*visit)(const char *profile, unsigned status,
+                                                  uint64_t count, void *context),
+                                    void *context);
+
+// Calls `visit` for each reason why a request or a connection is refused. Context: any thread.
+PPROF_API void pprof_visit_refusals(void (*visit)(const char *reason, uint64_t count,
+                                                  void *context),
+                                    void *context);
 
 #ifdef __cplusplus
 }

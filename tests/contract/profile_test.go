@@ -328,7 +328,7 @@ func TestTakenProfiles(t *testing.T) {
 	programs := pair(both(t))
 	var profiles []taken
 	for _, p := range programs {
-		got := takeProfile(t, p, profileOf("?seconds=1000"), aSecond)
+		got := takeProfile(t, p, profileOf("?seconds=300"), aSecond)
 		profiles = append(profiles, got)
 		t.Run(p.name, func(t *testing.T) {
 			rules := profileRules
@@ -354,7 +354,7 @@ func TestTakenProfiles(t *testing.T) {
 	t.Run("headers in HTTP/1.0", func(t *testing.T) {
 		var answers []*answer
 		for _, p := range programs {
-			got := takeProfile(t, p, "GET /debug/pprof/profile?seconds=1000 HTTP/1.0\r\n\r\n", aSecond)
+			got := takeProfile(t, p, "GET /debug/pprof/profile?seconds=300 HTTP/1.0\r\n\r\n", aSecond)
 			answers = append(answers, got.answer)
 		}
 		compareProfileAnswers(t, "HTTP/1.0", answers[0], answers[1])
@@ -389,7 +389,7 @@ func TestIdleProfile(t *testing.T) {
 // Names come from the running program itself: not from argv[0], the folder it was started in or a file beside it.
 func TestNamesDoNotDependOnArgv(t *testing.T) {
 	t.Parallel()
-	got := takeProfile(t, startOurs(t, argv0("/nonexistent/program")), profileOf("?seconds=1000"), aSecond/5)
+	got := takeProfile(t, startOurs(t, argv0("/nonexistent/program")), profileOf("?seconds=300"), aSecond/5)
 	if got.Mapping[0].File != oursExe || !got.Mapping[0].HasFunctions || len(got.Function) < 10 {
 		t.Errorf("mapping %+v, %d functions", got.Mapping[0], len(got.Function))
 	}

@@ -103,7 +103,7 @@ func (c *talk) read(method string) *answer {
 
 // closed tells whether the server ends the connection instead of answering another request on it.
 func (c *talk) closed() bool {
-	c.send("GET /debug/pprof/symbol HTTP/1.1\r\nHost: probe\r\n\r\n")
+	c.send("GET /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	a, err := readAnswer(c.reader, "GET")
 	return err != nil || a.status != 200
 }

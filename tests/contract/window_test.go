@@ -191,7 +191,7 @@ func parse(t testing.TB, a *answer) *profile.Profile {
 func TestHalfCloseEndsTheWindow(t *testing.T) {
 	t.Parallel()
 	ours, golang := both(t)
-	text := profileOf("?seconds=1000")
+	text := profileOf("?seconds=300")
 	a := dial(t, ours.pprofAddress).send(text).halfClose().read("GET")
 	b := dial(t, golang.pprofAddress).send(text).halfClose().read("GET")
 	judge(t, "half-closed", withoutBody(compareAnswers(a, b, same, same)), nil, nil, text)
@@ -203,7 +203,7 @@ func TestHalfCloseEndsTheWindow(t *testing.T) {
 func TestNothingIsSentDuringTheWindow(t *testing.T) {
 	t.Parallel()
 	for _, p := range pair(both(t)) {
-		c := dial(t, p.pprofAddress).send(profileOf("?seconds=1000"))
+		c := dial(t, p.pprofAddress).send(profileOf("?seconds=300"))
 		c.conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 		if n, err := c.reader.Read(make([]byte, 1)); n != 0 || err == io.EOF {
 			t.Errorf("%s: %d bytes, %v", p.name, n, err)
@@ -226,7 +226,7 @@ func busy(t *testing.T, p *program, windows int) (waiting []*talk, later <-chan 
 		c := dial(t, p.pprofAddress)
 		asked = append(asked, c)
 		go func() {
-			a, _ := readAnswer(c.send(profileOf("?seconds=1000")).reader, "GET")
+			a, _ := readAnswer(c.send(profileOf("?seconds=300")).reader, "GET")
 			isFirst := false
 			once.Do(func() { isFirst = true })
 			if isFirst {
@@ -314,7 +314,7 @@ func TestWindowsOverlap(t *testing.T) {
 	load(t, ours)
 	var windows []*talk
 	for range 4 {
-		windows = append(windows, dial(t, ours.pprofAddress).send(profileOf("?seconds=1000")))
+		windows = append(windows, dial(t, ours.pprofAddress).send(profileOf("?seconds=300")))
 	}
 	var ticks []int64
 	for _, c := range windows {
@@ -337,7 +337,7 @@ func TestWindowsOverlap(t *testing.T) {
 func TestOthersAreAnsweredDuringAProfile(t *testing.T) {
 	t.Parallel()
 	for _, p := range pair(both(t)) {
-		c := dial(t, p.pprofAddress).send(profileOf("?seconds=1000"))
+		c := dial(t, p.pprofAddress).send(profileOf("?seconds=300"))
 		targets := []string{"", "cmdline", "symbol", "nosuch", "symbol?0x1"}
 		var others []*talk
 		for i := range 50 {

@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "base/attributes.h"
+#include "pprof/http/peer.h"
 
-enum { BACKLOG = 64, HOST_BYTES = 64 };
+enum { BACKLOG = 512, HOST_BYTES = 64 };
 
 struct endpoint {
     char host[HOST_BYTES];
@@ -21,7 +22,7 @@ struct endpoint {
 
 static int fail(int error, char message[PPROF_MESSAGE_BYTES], const char *address,
                 const char *reason) {
-    snprintf(message, PPROF_MESSAGE_BYTES, "%.128s: %s", address, reason);
+    snprintf(message, PPROF_MESSAGE_BYTES, "PPROF_ADDRESS: %.128s: %s", address, reason);
     return -error;
 }
 
@@ -74,22 +75,6 @@ static bool parse_host(const char *host, uint16_t port, union socket_address *re
     return false;
 }
 
-static void print_bound(int socket, char text[PPROF_ADDRESS_BYTES], uint16_t *ret_port) {
-    union socket_address bound;
-    socklen_t size = sizeof bound;
-    char host[INET6_ADDRSTRLEN] = "?";
-    getsockname(socket, &bound.any, &size);
-    if (bound.any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &bound.v4.sin_addr, host, sizeof host);
-        *ret_port = ntohs(bound.v4.sin_port);
-        snprintf(text, PPROF_ADDRESS_BYTES, "%s:%u", host, *ret_port);
-        return;
-    }
-    inet_ntop(AF_INET6, &bound.v6.sin6_addr, host, sizeof host);
-    *ret_port = ntohs(bound.v6.sin6_port);
-    snprintf(text, PPROF_ADDRESS_BYTES, "[%s]:%u", host, *ret_port);
-}
-
 // 0 or a negative errno. `is_dual`: an IPv6 socket that takes IPv4 too.
 static int open_one(struct listeners *listeners, const char *host, uint16_t *port, bool is_dual) {
     union socket_address address;
@@ -108,7 +93,9 @@ static int open_one(struct listeners *listeners, const char *host, uint16_t *por
         return -error;
     }
     listeners->sockets[listeners->count] = fd;
-    print_bound(fd, listeners->addresses[listeners->count], port);
+    size = sizeof address;
+    getsockname(fd, &address.any, &size);
+    *port = peer_print(&address.any, listeners->addresses[listeners->count]);
     listeners->count++;
     return 0;
 }
@@ -141,26 +128,43 @@ static int open_all(struct listeners *listeners, uint16_t port) {
     return is_lack_of_ipv6(error) ? open_one(listeners, "0.0.0.0", &port, false) : error;
 }
 
+static bool is_localhost(const struct endpoint *endpoint) {
+    return strcmp(endpoint->host, "localhost") == 0;
+}
+
+static int read_address(const char *address, struct endpoint *ret,
+                        char message[PPROF_MESSAGE_BYTES]) {
+    union socket_address parsed;
+    if (!split(address, ret)) {
+        return fail(EINVAL, message, address, "not HOST:PORT, [IPV6]:PORT or :PORT");
+    }
+    bool is_literal = ret->host[0] == '\0' || parse_host(ret->host, ret->port, &parsed);
+    if (is_literal || is_localhost(ret)) return 0;
+    return fail(EINVAL, message, address, "the host must be localhost or an IP address");
+}
+
+int listeners_check(const char *address, char ret_message[PPROF_MESSAGE_BYTES]) {
+    struct endpoint endpoint;
+    return read_address(address, &endpoint, ret_message);
+}
+
 int listeners_open(const char *address, struct listeners *ret_listeners,
                    char ret_message[PPROF_MESSAGE_BYTES]) {
     struct endpoint endpoint;
     struct listeners listeners = {0};
-    if (!split(address, &endpoint)) {
-        return fail(EINVAL, ret_message, address, "not HOST:PORT, [IPV6]:PORT or :PORT");
-    }
-    int error;
-    if (strcmp(endpoint.host, "localhost") == 0) {
+    int error = read_address(address, &endpoint, ret_message);
+    if (error != 0) return error;
+    if (is_localhost(&endpoint)) {
         error = open_localhost(&listeners, endpoint.port);
     } else if (endpoint.host[0] == '\0') {
         error = open_all(&listeners, endpoint.port);
     } else {
         error = open_one(&listeners, endpoint.host, &endpoint.port, false);
     }
-    if (error != 0) listeners_close(&listeners);
-    if (error == -EINVAL) {
-        return fail(EINVAL, ret_message, address, "the host must be localhost or an IP address");
+    if (error != 0) {
+        listeners_close(&listeners);
+        return fail(-error, ret_message, address, strerror(-error));
     }
-    if (error != 0) return fail(-error, ret_message, address, strerror(-error));
     *ret_listeners = listeners;
     return 0;
 }

@@ -19,4 +19,7 @@ struct listeners {
 int listeners_open(const char *address, struct listeners *ret_listeners,
                    char ret_message[PPROF_MESSAGE_BYTES]);
 
+// What of listeners_open can be told without opening anything: 0 or -EINVAL. Context: any thread.
+int listeners_check(const char *address, char ret_message[PPROF_MESSAGE_BYTES]);
+
 void listeners_close(struct listeners *listeners);

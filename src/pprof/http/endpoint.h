@@ -25,5 +25,8 @@ void endpoint_answer_source(const struct source *source, const struct request *r
                             struct answer *answer);
 void endpoint_answer_trace(const struct request *request, struct answer *answer);
 
+// True for what a browser asks for when somebody follows a link to the index.
+bool endpoint_is_index(const char *method, struct bytes path);
+
 // Answers any request: redirects, the table, errors. Never fails. Context: any thread.
 void endpoint_route(const struct request *request, struct answer *answer);

@@ -5,6 +5,8 @@
 #include "base/bytes.h"
 #include "pprof/profile/reserve.h"
 
+struct record;
+
 struct request {
     const char *method;
     struct bytes path;          // as sent, escapes not decoded
@@ -13,6 +15,7 @@ struct request {
     bool is_form;               // the body is application/x-www-form-urlencoded
     const char *if_none_match;  // the header; NULL: none
     int client_socket;          // watched while a profile runs
+    struct record *record;      // what the audit will tell of it; NULL: nothing
 };
 
 enum { FILE_NAME_BYTES = 64, BODY_BYTES_MOST = 64 << 20 };
@@ -26,6 +29,8 @@ struct answer {
     bool closes;                      // the connection, after it
     bool is_page;                     // for a browser: the headers that bind it
     const char *etag;                 // static; the body is gzip'd then; NULL: none
+    bool asks_for_token;              // WWW-Authenticate
+    int64_t retry_after_seconds;      // Retry-After; 0: none
     struct buffer location;           // of a redirect; empty: none
     struct buffer body;
 };

@@ -62,17 +62,35 @@ enum status form_clean_path(struct bytes path, struct buffer *out) {
     return STATUS_OK;
 }
 
-void form_split_target(struct bytes target, struct bytes *ret_path, struct bytes *ret_query) {
+// Cuts `http://AUTHORITY` off a target; false: it does not begin so.
+static bool cut_authority(struct bytes *target, struct bytes *ret_authority) {
     struct bytes scheme = BYTES_LITERAL("http://");
-    if (target.len >= scheme.len &&
-        bytes_equal_ignoring_case(bytes_of(target.data, scheme.len), scheme)) {
-        struct bytes rest = bytes_of(target.data + scheme.len, target.len - scheme.len);
-        const uint8_t *slash = rest.len != 0 ? memchr(rest.data, '/', rest.len) : NULL;
-        target = slash != NULL ? bytes_of(slash, rest.len - (size_t)(slash - rest.data))
-                               : BYTES_LITERAL("/");
+    if (target->len < scheme.len ||
+        !bytes_equal_ignoring_case(bytes_of(target->data, scheme.len), scheme)) {
+        return false;
     }
+    struct bytes rest = bytes_of(target->data + scheme.len, target->len - scheme.len);
+    const uint8_t *slash = rest.len != 0 ? memchr(rest.data, '/', rest.len) : NULL;
+    size_t len = slash != NULL ? (size_t)(slash - rest.data) : rest.len;
+    *ret_authority = bytes_of(rest.data, len);
+    *target = slash != NULL ? bytes_of(slash, rest.len - len) : BYTES_LITERAL("/");
+    return true;
+}
+
+void form_split_target(struct bytes target, struct bytes *ret_path, struct bytes *ret_query) {
+    struct bytes authority;
+    cut_authority(&target, &authority);
     *ret_query = target;
     *ret_path = next_segment(ret_query, '?');
+}
+
+void form_find_authority(struct bytes target, struct bytes *ret_authority) {
+    struct bytes authority;
+    if (!cut_authority(&target, &authority)) return;
+    // User and password before an `@` are nobody's business here.
+    const uint8_t *at = authority.len != 0 ? memrchr(authority.data, '@', authority.len) : NULL;
+    size_t cut = at != NULL ? (size_t)(at - authority.data) + 1 : 0;
+    *ret_authority = bytes_of(authority.data + cut, authority.len - cut);
 }
 
 // Appends the decoded text, or nothing at all.

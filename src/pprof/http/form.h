@@ -12,6 +12,10 @@ MUST_USE enum status form_decode_path(struct bytes escaped, struct buffer *out);
 // authority (RFC 9112 section 3.2.2: a server must accept it).
 void form_split_target(struct bytes target, struct bytes *ret_path, struct bytes *ret_query);
 
+// The authority of a target in absolute form; what is already there stays where it has none. RFC
+// 9112 section 3.2.2: it counts, and Host does not.
+void form_find_authority(struct bytes target, struct bytes *ret_authority);
+
 // Appends the path without `.`, `..` and doubled slashes, as path.Clean does, with the trailing
 // slash kept: what Go's ServeMux redirects to. Escapes stay as they are.
 MUST_USE enum status form_clean_path(struct bytes path, struct buffer *out);

@@ -6,6 +6,7 @@
 
 #include "pprof/http/asset.h"
 #include "pprof/http/endpoint.h"
+#include "pprof/http/served.h"
 
 enum { ROWS_MOST = SOURCES_MOST + 16 };
 
@@ -18,11 +19,12 @@ struct row {
 static size_t collect_rows(struct row rows[ROWS_MOST]) {
     size_t count = 0;
     for (size_t i = 0; i < endpoint_count; i++) {
-        if (endpoints[i].description == NULL) continue;
+        if (endpoints[i].description == NULL || !served_has(endpoints[i].name)) continue;
         rows[count++] = (struct row){endpoints[i].name, endpoints[i].description, 0};
     }
     const struct source *source;
     for (size_t i = 0; (source = source_at(i)) != NULL; i++) {
+        if (!served_has(source->name)) continue;
         rows[count++] = (struct row){source->name, source->description,
                                      source->count(source->context)};
     }

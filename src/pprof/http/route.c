@@ -3,6 +3,8 @@
 #include "pprof/http/asset.h"
 #include "pprof/http/endpoint.h"
 #include "pprof/http/form.h"
+#include "pprof/http/record.h"
+#include "pprof/http/served.h"
 
 static const char ROOT[] = "/debug/pprof/";
 
@@ -53,23 +55,49 @@ static void redirect(const struct request *request, struct bytes path, struct an
     if (status != STATUS_OK) answer_failure(answer, status);
 }
 
-static void answer_name(const struct request *request, struct bytes name, struct answer *answer) {
+// For the audit and the metrics.
+static void note(const struct request *request, const char *profile) {
+    if (request->record != NULL) request->record->profile = profile;
+}
+
+static void be_quiet(const struct request *request) {
+    if (request->record != NULL) request->record->is_quiet = true;
+}
+
+static const struct endpoint *find_endpoint(struct bytes name) {
     for (size_t i = 0; i < endpoint_count; i++) {
-        if (!bytes_equal(bytes_of_text(endpoints[i].name), name)) continue;
-        endpoints[i].answer(request, answer);
+        if (bytes_equal(bytes_of_text(endpoints[i].name), name)) return &endpoints[i];
+    }
+    return NULL;
+}
+
+static void answer_name(const struct request *request, struct bytes name, struct answer *answer) {
+    const struct endpoint *endpoint = find_endpoint(name);
+    const struct source *source = source_find(name);
+    if (endpoint != NULL && served_has(endpoint->name)) {
+        note(request, endpoint->name);
+        endpoint->answer(request, answer);
         return;
     }
-    const struct source *source = source_find(name);
-    if (source != NULL) {
+    if (source != NULL && served_has(source->name)) {
+        note(request, source->name);
         endpoint_answer_source(source, request, answer);
         return;
     }
     const struct asset *asset = asset_find(name);
     if (asset != NULL) {
+        note(request, "page");
+        be_quiet(request);
         asset_answer(asset, request, answer);
         return;
     }
     answer_error(answer, 404, "Unknown profile");
+}
+
+static void answer_index(const struct request *request, struct answer *answer) {
+    note(request, "index");
+    be_quiet(request);
+    endpoint_answer_index(answer);
 }
 
 static void answer_not_found(struct answer *answer) {
@@ -91,7 +119,7 @@ static void answer_path(const struct request *request, struct bytes clean, struc
         return;
     }
     if (clean.len == root.len) {
-        endpoint_answer_index(answer);
+        answer_index(request, answer);
         return;
     }
     struct buffer name = {0};
@@ -116,6 +144,13 @@ static void answer_pathless(const struct request *request, struct answer *answer
         return;
     }
     answer_bad_request(answer);
+}
+
+bool endpoint_is_index(const char *method, struct bytes path) {
+    struct bytes root = bytes_of_text(ROOT);
+    bool has_slash = bytes_equal(path, root);
+    bool has_none = bytes_equal(path, bytes_of(root.data, root.len - 1));
+    return strcmp(method, "GET") == 0 && (has_slash || has_none);
 }
 
 void endpoint_route(const struct request *request, struct answer *answer) {

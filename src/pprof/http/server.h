@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP server around the endpoints: libmicrohttpd, a thread a connection, bounded. The only
-// file of the library that knows it.
+// The HTTP server around the endpoints: libmicrohttpd, a thread a connection, bounded. With
+// call.c and response.c the only file of the library that knows it.
 #pragma once
 
 #include "base/status.h"
@@ -12,6 +12,3 @@ MUST_USE enum status server_start(struct listeners *listeners);
 
 // Ends running profiles, closes the sockets, waits for the threads. Context: as server_start.
 void server_stop(void);
-
-// Requests answered since the start of the process. Context: any thread.
-uint64_t server_request_count(void);

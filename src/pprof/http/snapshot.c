@@ -8,6 +8,7 @@
 #include "pprof/http/endpoint.h"
 #include "pprof/http/form.h"
 #include "pprof/http/format.h"
+#include "pprof/http/timed.h"
 #include "pprof/profile/delta.h"
 #include "pprof/profile/source.h"
 #include "pprof/profile/text.h"
@@ -33,8 +34,7 @@ static enum status read_window(const struct request *request, int64_t *ret_secon
     if (is_asked) status = form_read_int(buffer_bytes(&text), &seconds);
     buffer_done(&text);
     if (is_asked && (status != STATUS_OK || seconds <= 0)) return STATUS_OUT_OF_RANGE;
-    int64_t longest = INT64_MAX / NS_PER_SECOND / 2;  // room for the clock's reading
-    *ret_seconds = seconds < longest ? seconds : longest;
+    *ret_seconds = seconds;
     return STATUS_OK;
 }
 
@@ -122,6 +122,8 @@ void endpoint_answer_source(const struct source *source, const struct request *r
         return;
     }
     bool is_text = format.is_text || debug != 0;
+    int place = -1;
+    if (seconds != 0 && !timed_begin(request, seconds, &place, answer)) return;
     *answer = (struct answer){.status = 200,
                               .body = ANSWER_BODY,
                               .content_type = is_text ? CONTENT_TEXT : CONTENT_BINARY};
@@ -134,4 +136,5 @@ void endpoint_answer_source(const struct source *source, const struct request *r
                          : debug != 0 ? write_text(source, debug, answer)
                                       : write_snapshot(source, &format, answer);
     if (status != STATUS_OK) answer_failure(answer, status);
+    if (place >= 0) timed_end(place);
 }

@@ -30,4 +30,8 @@ void strict_add_header(struct strict_headers *headers, struct bytes name, struct
         if (headers->has_length) headers->is_bad = true;
         headers->has_length = true;
     }
+    if (bytes_equal_ignoring_case(name, BYTES_LITERAL("authorization"))) {
+        if (headers->has_authorization) headers->is_bad = true;
+        headers->has_authorization = true;
+    }
 }

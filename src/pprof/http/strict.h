@@ -8,7 +8,7 @@
 
 // All-zero before the first header.
 struct strict_headers {
-    bool has_host, has_length;
+    bool has_host, has_length, has_authorization;
     bool is_bad;  // the request is to be refused
 };
 

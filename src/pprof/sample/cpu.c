@@ -185,3 +185,10 @@ void cpu_window_close(struct cpu_window *window) {
 uint64_t cpu_unsampled_count(void) {
     return atomic_load(&unsampled_count);
 }
+
+uint32_t cpu_window_count(void) {
+    plain_lock(&lock);
+    uint32_t count = window_count;
+    plain_unlock(&lock);
+    return count;
+}

@@ -44,3 +44,6 @@ void cpu_window_close(struct cpu_window *window);
 
 // Threads that got no timer, so were missing from a profile, since the start. Context: any thread.
 uint64_t cpu_unsampled_count(void);
+
+// Windows that are open. Context: any thread.
+uint32_t cpu_window_count(void);

@@ -258,6 +258,19 @@ static void test_log__lines_below_the_level_are_dropped(void **state) {
     assert_non_null(strstr(text, "\"msg\":\"two\",\"n\":2}\n"));
 }
 
+static void write_audit(void) {
+    log_audit("looked", log_text("who", "a"), log_number("n", 1));
+}
+
+static void test_log__an_audit_line_is_json_at_any_level(void **state) {
+    (void)state;
+    char text[4096];
+    log_init(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+    capture(write_audit, text, sizeof text);
+    assert_memory_equal(text, "{\"time\":\"", 9);
+    assert_non_null(strstr(text, "\"msg\":\"looked\",\"who\":\"a\",\"n\":1}\n"));
+}
+
 static void write_one(void) {
     log_error("no more room");
 }

@@ -51,8 +51,8 @@ static void start(const char *address) {
 
 static const char *ask(const char *path) {
     char request[256];
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-             path);
+    snprintf(request, sizeof request,
+             "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
     return client_ask(statistics.addresses[0], request, &answer);
 }
 
@@ -64,7 +64,7 @@ static void test_pprof__it_serves_where_it_says_and_counts(void **state) {
     uint64_t before = statistics.requests;
     for (size_t i = 0; i < statistics.address_count; i++) {
         static const char request[] =
-            "GET /debug/pprof/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            "GET /debug/pprof/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         const char *text = client_ask(statistics.addresses[i], request, &answer);
         assert_memory_equal(text, "HTTP/1.1 200 OK\r\n", 17);
         assert_non_null(strstr(text, "<title>/debug/pprof/</title>"));
@@ -128,7 +128,7 @@ struct client {
 static void *ask_for_a_long_profile(void *argument) {
     struct client *client = argument;
     static const char request[] =
-        "GET /debug/pprof/profile?seconds=3600 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        "GET /debug/pprof/profile?seconds=300 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     client_ask(client->address, request, &client->text);
     return NULL;
 }

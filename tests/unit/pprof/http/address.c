@@ -170,8 +170,10 @@ static void test_address__what_is_no_address_is_refused_with_the_reason(void **s
         if (error != -EINVAL) print_error("%s\n", bad[i]);
         assert_int_equal(error, -EINVAL);
         assert_int_equal(listeners.count, 99);
-        assert_true(strlen(message) > strlen(bad[i]));
-        assert_memory_equal(message, bad[i], strlen(bad[i]));
+        assert_memory_equal(message, "PPROF_ADDRESS: ", 15);
+        assert_memory_equal(message + 15, bad[i], strlen(bad[i]));
+        assert_true(strlen(message) > 15 + strlen(bad[i]));
+        assert_int_equal(listeners_check(bad[i], message), -EINVAL);
     }
     listeners.count = 0;
     assert_int_equal(open_files(), before);

@@ -327,3 +327,22 @@ static void test_form__a_buffer_that_is_full_is_told(void **state) {
     out.len = 0;
     assert_int_equal(form_clean_path(BYTES_LITERAL("/abcd"), &out), STATUS_TOO_LARGE);
 }
+
+static void assert_authority(const char *target, const char *expected) {
+    struct bytes found = BYTES_LITERAL("unchanged");
+    form_find_authority(bytes_of_text(target), &found);
+    assert_int_equal(found.len, strlen(expected));
+    assert_memory_equal(found.data, expected, found.len);
+}
+
+static void test_form__the_authority_of_an_absolute_target_is_its_host(void **state) {
+    (void)state;
+    assert_authority("/a", "unchanged");
+    assert_authority("*", "unchanged");
+    assert_authority("http://a:1/b?c", "a:1");
+    assert_authority("HTTP://a", "a");
+    assert_authority("http://x:secret@a:1/", "a:1");
+    assert_authority("http://x:y@z@a/", "a");
+    assert_authority("http:///b", "");
+    assert_authority("http://", "");
+}

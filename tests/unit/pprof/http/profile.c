@@ -61,21 +61,15 @@ static void test_profile__seconds_that_are_no_positive_number_are_30(void **stat
     assert_int_equal(seconds_of("a=b&seconds=5&seconds=6"), 5);
 }
 
-// Go's own overflows into an empty profile at once.
-static void test_profile__the_largest_number_of_seconds_is_no_overflow(void **state) {
-    (void)state;
-    static const char *const large[] = {"seconds=9223372037", "seconds=9223372036854775807",
-                                        "seconds=4611686018"};
-    for (size_t i = 0; i < COUNT_OF(large); i++) {
-        int64_t seconds = seconds_of(large[i]);
-        assert_true(seconds > 1000000000);
-        int64_t end;
-        assert_false(__builtin_mul_overflow(seconds, NS_PER_SECOND, &end));
-        assert_false(__builtin_add_overflow(end, clock_monotonic_ns(), &end));
-    }
-}
-
 static struct answer answer;
+
+// Would catch: a profile that is as long as the limit forbids, because nobody said how long.
+static void test_profile__without_seconds_it_is_no_longer_than_the_limit(void **state) {
+    (void)state;
+    timed_init(7, 1);
+    assert_int_equal(seconds_of(""), 7);
+    timed_init(PPROF_DEFAULT_MAX_SECONDS, PPROF_DEFAULT_TIMED_REQUESTS);
+}
 
 // A window that ends at once, as everybody is awake.
 static void ask(const char *query) {
