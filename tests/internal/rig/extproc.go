@@ -44,12 +44,19 @@ func StartExtprocRaw(t testing.TB, settings ...string) *Program {
 // StartExtproc starts the external processor and waits until it listens.
 func StartExtproc(t testing.TB, settings ...string) *Extproc {
 	t.Helper()
-	e := startWithoutPprof(t, settings...)
+	e := StartExtprocWithoutPprof(t, settings...)
 	e.Pprof = e.waitListening("pprof")
 	return e
 }
 
-func startWithoutPprof(t testing.TB, settings ...string) *Extproc {
+// WaitPprof waits until the profiling endpoint is open, and sets Pprof.
+func (e *Extproc) WaitPprof() {
+	e.t.Helper()
+	e.Pprof = e.waitListening("pprof")
+}
+
+// StartExtprocWithoutPprof waits for gRPC and admin only; see WaitPprof.
+func StartExtprocWithoutPprof(t testing.TB, settings ...string) *Extproc {
 	t.Helper()
 	e := &Extproc{Program: StartExtprocRaw(t, settings...)}
 	e.GRPC = e.waitListening("grpc")

@@ -35,7 +35,7 @@ func StartStack(t testing.TB, options StackOptions) *Stack {
 	t.Helper()
 	s := &Stack{t: t, A: StartBackend(t, "a"), B: StartBackend(t, "b")}
 	if options.NoPprof {
-		s.Extproc = startWithoutPprof(t, options.Settings...)
+		s.Extproc = StartExtprocWithoutPprof(t, options.Settings...)
 	} else {
 		s.Extproc = StartExtproc(t, options.Settings...)
 	}
