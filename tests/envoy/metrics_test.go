@@ -4,6 +4,7 @@ package envoy
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,6 +26,9 @@ func exercise(stack *rig.Stack) {
 	}
 	stack.Post("/v1/embeddings", rig.Chat("model-a"))
 	stack.Post("/elsewhere", rig.Chat("model-a"))
+	if response, err := http.Get("http://" + stack.Extproc.Pprof + "/debug/pprof/heap"); err == nil {
+		response.Body.Close()
+	}
 }
 
 func TestMetricsPassPromlint(t *testing.T) {
