@@ -54,6 +54,14 @@ static const struct setting table[] = {
      .offset = offsetof(struct values, extproc.admin_address),
      .fallback = ":1064",
      .help = "Where /health and /metrics are served; empty: nowhere"},
+    {.flag = "--models",
+     .environment = "EXTPROC_MODELS",
+     .kind = SETTING_TEXT,
+     .offset = offsetof(struct values, extproc.models),
+     .fallback = "",
+     .help =
+         "What GET /v1/models answers: names with commas, or `/path` of a file with them that is "
+         "read again when it changes; empty: it passes"},
     {.flag = "--workers",
      .environment = "EXTPROC_WORKERS",
      .kind = SETTING_COUNT,

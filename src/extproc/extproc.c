@@ -14,6 +14,7 @@
 #include "extproc/listen/cpus.h"
 #include "extproc/listen/service.h"
 #include "extproc/listen/worker.h"
+#include "extproc/modelfile.h"
 #include "extproc/process/process.h"
 
 // Left for everything but gRPC connections: without it a flood of them would leave /health and the
@@ -28,6 +29,8 @@ struct extproc {
     struct process_options process;
     struct budget budget;          // bytes of messages that are not whole yet
     struct budget streams_budget;  // streams in flight
+    struct models models;
+    struct modelfile modelfile;
     void (*write_metrics)(struct buffer *text, void *context);
     void *write_metrics_context;
     struct listen_socket sockets[LISTEN_ADDRESSES_MOST];  // copies: closed by the service
@@ -100,6 +103,31 @@ static enum status open_sockets(const char *setting, const char *list,
     return status == STATUS_OK ? STATUS_OK : refuse(status, setting, reason, ret_message);
 }
 
+static void check_models(void *context) {
+    struct extproc *extproc = context;
+    modelfile_check(&extproc->modelfile);
+}
+
+// A name may have slashes, but begins with none: that is a path.
+static enum status read_models(struct extproc *extproc, const char *setting,
+                               char ret_message[EXTPROC_MESSAGE_BYTES]) {
+    if (setting[0] == '\0') return STATUS_OK;
+    char reason[MODELS_MESSAGE_BYTES];
+    enum status status;
+    if (setting[0] == '/' || setting[0] == '.') {
+        extproc->modelfile = (struct modelfile){.path = setting, .models = &extproc->models};
+        status = modelfile_open(&extproc->modelfile, reason);
+    } else {
+        int64_t now_s = clock_wall_ns() / NS_PER_SECOND;
+        status = models_set(&extproc->models, bytes_of_text(setting), now_s, reason);
+    }
+    extproc->process.models = &extproc->models;
+    if (status == STATUS_OK) return STATUS_OK;
+    // Whatever it was, the setting is not what it should be.
+    snprintf(ret_message, EXTPROC_MESSAGE_BYTES, "--models: %.128s: %s", setting, reason);
+    return STATUS_MALFORMED;
+}
+
 static enum status start_service(struct extproc *extproc, const struct extproc_options *options,
                                  char ret_message[EXTPROC_MESSAGE_BYTES]) {
     enum status status = open_sockets("--listen", options->listen, extproc->sockets,
@@ -111,6 +139,8 @@ static enum status start_service(struct extproc *extproc, const struct extproc_o
         .streams_most = (uint32_t)options->streams_most,
         .drain_delay_ns = options->drain_delay_ns,
         .drain_deadline_ns = options->drain_deadline_ns,
+        .every_second = extproc->modelfile.path != NULL ? check_models : NULL,
+        .context = extproc,
         .process = &extproc->process,
         .budget = &extproc->budget,
         .streams_budget = &extproc->streams_budget,
@@ -155,7 +185,9 @@ enum status extproc_start(const struct extproc_options *options, struct extproc 
     extproc->streams_budget.most = (size_t)options->total_streams_most;
     extproc->write_metrics = options->write_metrics;
     extproc->write_metrics_context = options->write_metrics_context;
-    enum status status = start_service(extproc, options, ret_message);
+    pthread_mutex_init(&extproc->models.lock, NULL);
+    enum status status = read_models(extproc, options->models, ret_message);
+    if (status == STATUS_OK) status = start_service(extproc, options, ret_message);
     if (status == STATUS_OK) status = start_admin(extproc, options->admin_address, ret_message);
     if (status != STATUS_OK) {
         extproc_free(extproc);
@@ -223,5 +255,6 @@ void extproc_free(struct extproc *extproc) {
         admin_free(extproc->admins[i]);  // it asks the service
     }
     service_free(extproc->service);
+    models_done(&extproc->models);
     free(extproc);
 }

@@ -22,7 +22,6 @@ enum {
     EXTPROC_WORKERS_MOST = 256,
 };
 
-// The caller's texts are only read during extproc_start; the callback lives until extproc_free.
 // A stream in flight, as extproc_visit_streams shows it.
 struct extproc_stream {
     const char *state;  // what it waits for; static text
@@ -30,6 +29,7 @@ struct extproc_stream {
     int64_t age_ns;
 };
 
+// The caller's texts and the callback live until extproc_free.
 struct extproc_options {
     // Comma-separated: `:1063` (every address, IPv6 and IPv4), `127.0.0.1:0`, `[::1]:1063`,
     // `localhost:1063` (127.0.0.1 and ::1), `unix:///path`, `unix:///path?mode=0666` (default
@@ -37,6 +37,9 @@ struct extproc_options {
     const char *listen;
     // The same for /health and /metrics; empty: no admin server.
     const char *admin_address;
+    // What GET /v1/models is answered with: names with commas between them, or the path of a file
+    // (it begins with `/` or `.`) that is read again when it changes. Empty: such a request passes.
+    const char *models;
     // Loops that serve connections; 0: as many as the CPUs that affinity and cgroup quota allow,
     // rounded up.
     int64_t worker_count;
@@ -71,6 +74,7 @@ struct extproc_options {
 #define EXTPROC_OPTIONS_DEFAULT                                                                    \
     ((struct extproc_options){.listen = ":1063",                                                   \
                               .admin_address = ":1064",                                            \
+                              .models = "",                                                        \
                               .body_limit_bytes = 50 << 20,                                        \
                               .includes_usage = 1,                                                 \
                               .total_body_limit_bytes = 1 << 30,                                   \

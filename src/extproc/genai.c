@@ -71,7 +71,6 @@ static const char *const token_types[GENAI_TOKEN_COUNT] = {
     [GENAI_INPUT] = "input",
     [GENAI_OUTPUT] = "output",
     [GENAI_CACHED_INPUT] = "cached_input",
-    [GENAI_CACHE_CREATION_INPUT] = "cache_creation_input",
     [GENAI_REASONING] = "reasoning",
 };
 

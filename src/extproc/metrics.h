@@ -17,6 +17,8 @@
     ROW(METRIC_REQUESTS_ROUTED, "extproc_requests_total", "outcome=\"routed\"", "counter",         \
         "HTTP requests by what was decided on them.")                                              \
     ROW(METRIC_REQUESTS_PASSED, "extproc_requests_total", "outcome=\"passed\"", "counter", "")     \
+    ROW(METRIC_REQUESTS_MODELS, "extproc_requests_total", "outcome=\"models_listed\"", "counter",  \
+        "")                                                                                        \
     ROW(METRIC_REQUESTS_MALFORMED, "extproc_requests_total", "outcome=\"malformed_json\"",         \
         "counter", "")                                                                             \
     ROW(METRIC_REQUESTS_MODEL_MISSING, "extproc_requests_total", "outcome=\"model_missing\"",      \

@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         struct process_verdict verdict =
             is_too_long
                 ? process_stream_refuse(
-                      stream, size % 2 == 0 ? PROCESS_TOO_LARGE : PROCESS_OVERLOADED, &answer)
+                      stream, size % 2 == 0 ? PROCESS_TOO_LARGE : PROCESS_OVERLOADED, 1, &answer)
                 : process_stream_receive(stream, message, 1, &answer);
         require(verdict.has_answer == (answer.len != 0));
         require(verdict.grpc_message != NULL);

@@ -217,7 +217,9 @@ func TestStreamsLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	immediate := response.GetImmediateResponse()
-	var reply struct{ Error struct{ Message, Type, Code string } }
+	var reply struct {
+		Error struct{ Message, Type, Code string }
+	}
 	if immediate.GetStatus().GetCode() != 503 || json.Unmarshal(immediate.GetBody(), &reply) != nil || reply.Error.Code != "overloaded" {
 		t.Errorf("the newest got %v", response)
 	}

@@ -73,7 +73,7 @@ static struct grpc_verdict process_refuse(void *state, enum grpc_refusal why,
     struct process_call *call = state;
     enum process_refusal reason = why == GRPC_REFUSAL_OVERLOADED ? PROCESS_OVERLOADED
                                                                  : PROCESS_TOO_LARGE;
-    return verdict_of(process_stream_refuse(call->stream, reason, answer));
+    return verdict_of(process_stream_refuse(call->stream, reason, clock_monotonic_ns(), answer));
 }
 
 static struct grpc_verdict process_turn_caller_away(const struct grpc_server *server,
@@ -84,6 +84,7 @@ static struct grpc_verdict process_turn_caller_away(const struct grpc_server *se
 static void process_close(void *state) {
     struct process_call *call = state;
     if (call->list != NULL) stream_list_leave(call->list, &call->entry);
+    process_stream_close(call->stream, clock_monotonic_ns());
     process_stream_free(call->stream);
     budget_give(call->streams_budget, 1);
     free(call);

@@ -25,7 +25,7 @@ struct service {
 
     /* own thread only */
     uv_loop_t loop;
-    uv_timer_t drain_timer;
+    uv_timer_t drain_timer, second_timer;
     struct acceptor acceptor;
     enum { SERVING, AWAIT_DELAY, AWAIT_STREAMS, FINISHED } state;
     size_t last_worker;
@@ -169,9 +169,15 @@ static void *run(void *context) {
 static void close_loop(struct service *service) {
     uv_close((uv_handle_t *)&service->wake, NULL);
     uv_close((uv_handle_t *)&service->drain_timer, NULL);
+    uv_close((uv_handle_t *)&service->second_timer, NULL);
     acceptor_stop(&service->acceptor);
     uv_run(&service->loop, UV_RUN_DEFAULT);  // lets the closed handles go
     uv_loop_close(&service->loop);
+}
+
+static void on_second(uv_timer_t *timer) {
+    const struct service *service = timer->data;
+    service->options.every_second(service->options.context);
 }
 
 static enum status open_loop(struct service *service) {
@@ -183,6 +189,11 @@ static enum status open_loop(struct service *service) {
     service->wake.data = service;
     uv_timer_init(&service->loop, &service->drain_timer);
     service->drain_timer.data = service;
+    uv_timer_init(&service->loop, &service->second_timer);
+    service->second_timer.data = service;
+    if (service->options.every_second != NULL) {
+        uv_timer_start(&service->second_timer, on_second, 1000, 1000);
+    }
     service->has_loop = true;
     return STATUS_OK;
 }

@@ -20,6 +20,8 @@ struct service_options {
     uint32_t streams_most;
     int64_t drain_delay_ns;
     int64_t drain_deadline_ns;
+    void (*every_second)(void *context);  // on the thread that accepts; NULL: nothing is due
+    void *context;
     const struct process_options *process;  // borrowed until service_free
     struct budget *budget;                  // the same
     struct budget *streams_budget;          // the same

@@ -33,6 +33,12 @@ struct process_stream *process_stream_new(const struct process_options *options,
     return stream;
 }
 
+void process_stream_close(struct process_stream *stream, int64_t now_ns) {
+    bool has_failed = stream->is_over && stream->end.grpc_status != GRPC_OK;
+    bool is_cut = !stream->is_answered || stream->reply.kind != REPLY_UNREAD;
+    stream_record(stream, now_ns, has_failed ? "failed" : is_cut ? "cut" : NULL);
+}
+
 void process_stream_free(struct process_stream *stream) {
     if (stream == NULL) return;
     router_drop_held(stream);
@@ -91,14 +97,21 @@ static struct process_verdict end_stream(struct process_stream *stream, int grpc
     return stream->end;
 }
 
+static struct process_verdict end_with_answer(struct process_stream *stream) {
+    struct process_verdict verdict = end_stream(stream, GRPC_OK, "");
+    verdict.has_answer = true;
+    return verdict;
+}
+
 static struct process_verdict end_without_memory(struct process_stream *stream) {
     metrics_add(stream->metrics, METRIC_REQUESTS_FAILED, 1);
     return end_stream(stream, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 }
 
-static struct process_verdict refuse(struct process_stream *stream, const struct refusal *refusal,
-                                     struct arena *arena, struct buffer *answer) {
-    const struct refusal_row *row = refusal_row(refusal->kind);
+static struct process_verdict refuse(struct turn *turn, struct buffer *answer) {
+    struct process_stream *stream = turn->stream;
+    const struct refusal_row *row = refusal_row(turn->refusal.kind);
+    stream_record(stream, turn->now_ns, row->code);
     metrics_add(stream->metrics, row->metric, 1);
     router_drop_held(stream);
     // A reply that is under way cannot be replaced any more, only cut.
@@ -112,14 +125,12 @@ static struct process_verdict refuse(struct process_stream *stream, const struct
     };
     const struct message_answer message = {.immediate = &immediate};
     // Nothing in it is needed any more, and it may be full: that can be why we refuse.
-    arena_reset(arena);
-    if (refusal_encode(refusal, arena, &immediate.body) != STATUS_OK ||
-        message_encode(&message, arena, answer) != STATUS_OK) {
+    arena_reset(turn->arena);
+    if (refusal_encode(&turn->refusal, turn->arena, &immediate.body) != STATUS_OK ||
+        message_encode(&message, turn->arena, answer) != STATUS_OK) {
         return end_without_memory(stream);
     }
-    struct process_verdict verdict = end_stream(stream, GRPC_OK, "");
-    verdict.has_answer = true;
-    return verdict;
+    return end_with_answer(stream);
 }
 
 // Request and reply each come in order, bodies as often as they like.
@@ -146,6 +157,7 @@ static void note_modes(struct process_stream *stream, const struct message *mess
 static struct process_verdict send_answer(struct turn *turn, struct buffer *answer) {
     enum status status = message_encode(&turn->answer, turn->arena, answer);
     if (status != STATUS_OK) return end_without_memory(turn->stream);
+    if (turn->answer.immediate != NULL) return end_with_answer(turn->stream);
     return (struct process_verdict){
         .has_answer = true,
         .has_more = turn->has_more,
@@ -167,7 +179,7 @@ static struct process_verdict take_turn(struct turn *turn, struct buffer *answer
     if (status != STATUS_OK) return end_without_memory(stream);
     if (turn->message.is_observed) return (struct process_verdict){.grpc_message = ""};
     if (turn->refusal.kind != REFUSAL_NONE) {
-        return refuse(stream, &turn->refusal, turn->arena, answer);
+        return refuse(turn, answer);
     }
     if (turn->is_withheld) return (struct process_verdict){.grpc_message = ""};
     return send_answer(turn, answer);
@@ -232,29 +244,31 @@ uint32_t process_stream_label(const struct process_stream *stream) {
 }
 
 static struct process_verdict refuse_at_once(struct process_stream *stream,
-                                             enum process_refusal why, struct buffer *answer) {
+                                             enum process_refusal why, int64_t now_ns,
+                                             struct buffer *answer) {
     uint8_t room[MESSAGE_ROOM_BYTES] UNINITIALIZED;
     struct arena arena;
     arena_init(&arena, room, sizeof(room), memory_limit_bytes(stream->options));
-    struct turn turn = {.stream = stream, .arena = &arena};
+    struct turn turn = {.stream = stream, .arena = &arena, .now_ns = now_ns};
     if (why == PROCESS_OVERLOADED) {
         turn_refuse_overloaded(&turn);
     } else {
         turn_refuse_too_large(&turn);
     }
-    struct process_verdict verdict = refuse(stream, &turn.refusal, &arena, answer);
+    struct process_verdict verdict = refuse(&turn, answer);
     arena_reset(&arena);
     return verdict;
 }
 
 struct process_verdict process_stream_refuse(struct process_stream *stream,
-                                             enum process_refusal why, struct buffer *answer) {
+                                             enum process_refusal why, int64_t now_ns,
+                                             struct buffer *answer) {
     if (stream->is_over) return stream->end;
     if (stream->latest_request_kind < 0 && why == PROCESS_TOO_LARGE) {
         return end_stream(stream, GRPC_RESOURCE_EXHAUSTED, "the headers are over the limit");
     }
     bool is_request = stream->latest_request_kind < 0 || stream->reads_request;
-    if (is_request) return refuse_at_once(stream, why, answer);
+    if (is_request) return refuse_at_once(stream, why, now_ns, answer);
     reply_give_up(&stream->reply);
     return end_stream(stream, GRPC_OK, "");
 }
@@ -262,5 +276,5 @@ struct process_verdict process_stream_refuse(struct process_stream *stream,
 struct process_verdict process_turn_away(const struct process_options *options,
                                          struct metrics *metrics, struct buffer *answer) {
     struct process_stream stream = {.options = options, .metrics = metrics};
-    return refuse_at_once(&stream, PROCESS_OVERLOADED, answer);
+    return refuse_at_once(&stream, PROCESS_OVERLOADED, 0, answer);
 }

@@ -33,6 +33,7 @@
 
 struct budget;
 struct metrics;
+struct models;
 struct observer;
 struct process_stream;
 
@@ -42,6 +43,7 @@ struct process_options {
                                       // that is compressed, no more is inflated
     bool asks_for_usage;              // streaming requests that do not are made to
     struct budget *budget;            // of the bodies that are held; NULL: no limit
+    struct models *models;            // what GET /v1/models is answered with; NULL: it passes
     const struct observer *observer;  // NULL: nobody watches
 };
 
@@ -82,7 +84,8 @@ enum process_refusal { PROCESS_TOO_LARGE, PROCESS_OVERLOADED };
 // are too long fail with RESOURCE_EXHAUSTED, because going on without us would let them pass
 // unchecked.
 struct process_verdict process_stream_refuse(struct process_stream *stream,
-                                             enum process_refusal why, struct buffer *answer);
+                                             enum process_refusal why, int64_t now_ns,
+                                             struct buffer *answer);
 
 // Instead of a stream, when there are too many: its request gets a 503.
 struct process_verdict process_turn_away(const struct process_options *options,
@@ -91,6 +94,10 @@ struct process_verdict process_turn_away(const struct process_options *options,
 // What the stream waits for, as static text, and the observer's number for what it is about.
 const char *process_stream_state(const struct process_stream *stream);
 uint32_t process_stream_label(const struct process_stream *stream);
+
+// Envoy is done with the stream: what is left to be counted is. Only process_stream_free may
+// follow.
+void process_stream_close(struct process_stream *stream, int64_t now_ns);
 
 // Accepts NULL.
 void process_stream_free(struct process_stream *stream);

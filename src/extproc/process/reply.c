@@ -167,17 +167,20 @@ static void report_counts(struct reply *reply, struct message_answer *answer) {
     }
 }
 
-// Milliseconds to the first event, and from there per token after the first one, as OpenTelemetry
-// defines the time per output token.
+int64_t reply_per_token_ns(const struct reply *reply, int64_t now_ns) {
+    struct usage_count output = reply->usage.counts[USAGE_OUTPUT];
+    if (reply->first_ns == 0 || !output.is_known || output.tokens < 2) return -1;
+    return (now_ns - reply->first_ns) / (int64_t)(output.tokens - 1);
+}
+
+// In milliseconds.
 static void report_latency(const struct reply *reply, int64_t now_ns,
                            struct message_answer *answer) {
     if (reply->first_ns == 0) return;
-    struct usage_count output = reply->usage.counts[USAGE_OUTPUT];
     double ms = (double)NS_PER_SECOND / 1000;
     add_number(answer, "token_latency_ttft", (double)(reply->first_ns - reply->asked_ns) / ms);
-    if (!output.is_known || output.tokens < 2) return;
-    add_number(answer, "token_latency_itl",
-               (double)(now_ns - reply->first_ns) / ms / (double)(output.tokens - 1));
+    int64_t per_token_ns = reply_per_token_ns(reply, now_ns);
+    if (per_token_ns >= 0) add_number(answer, "token_latency_itl", (double)per_token_ns / ms);
 }
 
 static void report(struct reply *reply, int64_t now_ns, struct message_answer *answer) {

@@ -46,5 +46,9 @@ void reply_add(struct reply *reply, struct bytes piece, int64_t now_ns);
 // reply.
 void reply_end(struct reply *reply, int64_t now_ns, struct message_answer *answer);
 
+// Nanoseconds from one token to the next after the first, on average, as OpenTelemetry defines it;
+// -1: it is no stream, or has not said how many they are.
+int64_t reply_per_token_ns(const struct reply *reply, int64_t now_ns);
+
 // Stops reading, because the rest will not come or makes no sense.
 void reply_give_up(struct reply *reply);

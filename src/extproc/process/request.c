@@ -15,10 +15,19 @@ static const struct {
     {BYTES_LITERAL("/v1/responses"), "responses", false},
 };
 
+static struct bytes without_query(struct bytes path) {
+    const uint8_t *query = path.len != 0 ? memchr(path.data, '?', path.len) : NULL;
+    return query != NULL ? bytes_of(path.data, (size_t)(query - path.data)) : path;
+}
+
+bool request_asks_for_models(struct bytes method, struct bytes path) {
+    return bytes_equal(method, BYTES_LITERAL("GET")) &&
+           bytes_equal(without_query(path), BYTES_LITERAL("/v1/models"));
+}
+
 const char *request_operation(struct bytes method, struct bytes path) {
     if (!bytes_equal(method, BYTES_LITERAL("POST"))) return NULL;
-    const uint8_t *query = path.len != 0 ? memchr(path.data, '?', path.len) : NULL;
-    if (query != NULL) path.len = (size_t)(query - path.data);
+    path = without_query(path);
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
         if (bytes_equal(path, paths[i].path)) return paths[i].operation;
     }

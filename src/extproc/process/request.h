@@ -16,6 +16,9 @@
 // one of OpenAI's paths, whatever the query. NULL: anything else. Static text.
 const char *request_operation(struct bytes method, struct bytes path);
 
+// Whether it is for the list of models.
+bool request_asks_for_models(struct bytes method, struct bytes path);
+
 // Whether a stream of this operation tells its usage only when it is asked to.
 bool request_may_ask_for_usage(const char *operation);
 

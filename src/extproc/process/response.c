@@ -18,6 +18,8 @@ enum status response_on_headers(struct turn *turn) {
     struct process_stream *stream = turn->stream;
     if (stream->operation == NULL) return STATUS_OK;
     reply_start(&stream->reply, &turn->message);
+    stream_record_status(stream, turn->now_ns,
+                         message_find_header(&turn->message, BYTES_LITERAL(":status")));
     if (turn->message.end_of_stream || !stream->may_override_modes) return STATUS_OK;
     enum message_body_mode mode = mode_for(stream);
     if (mode == stream->modes.response_body) return STATUS_OK;
@@ -27,12 +29,17 @@ enum status response_on_headers(struct turn *turn) {
     return STATUS_OK;
 }
 
+static void end_reply(struct turn *turn) {
+    reply_end(&turn->stream->reply, turn->now_ns, &turn->answer);
+    stream_record(turn->stream, turn->now_ns, NULL);
+}
+
 enum status response_on_body(struct turn *turn) {
     const struct message *message = &turn->message;
     struct process_stream *stream = turn->stream;
     bool is_last = message->end_of_stream || stream->response_is_whole;
     reply_add(&stream->reply, message->body, turn->now_ns);
-    if (is_last) reply_end(&stream->reply, turn->now_ns, &turn->answer);
+    if (is_last) end_reply(turn);
     if (stream->modes.response_body != MESSAGE_BODY_FULL_DUPLEX) return STATUS_OK;
     turn->answer.body_change = MESSAGE_BODY_PASSED;
     turn->answer.body[0] = message->body;
@@ -42,6 +49,6 @@ enum status response_on_body(struct turn *turn) {
 
 // Trailers end a body whose last piece did not say so.
 enum status response_on_trailers(struct turn *turn) {
-    reply_end(&turn->stream->reply, turn->now_ns, &turn->answer);
+    end_reply(turn);
     return STATUS_OK;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "extproc/budget.h"
+#include "extproc/process/models.h"
 #include "extproc/process/turn.h"
 
 /* headers */
@@ -73,6 +74,21 @@ static enum status pass_request(struct turn *turn) {
     return remove_own_headers(turn);
 }
 
+static enum status answer_models(struct turn *turn) {
+    struct message_immediate *immediate = arena_alloc(turn->arena, sizeof(*immediate));
+    if (immediate == NULL) return STATUS_NO_MEMORY;
+    *immediate = (struct message_immediate){
+        .http_status = 200,
+        .content_type = "application/json",
+        .details = "extproc_models",
+    };
+    enum status status = models_read(turn->stream->options->models, turn->arena, &immediate->body);
+    if (status != STATUS_OK) return status;
+    metrics_add(turn->stream->metrics, METRIC_REQUESTS_MODELS, 1);
+    turn->answer.immediate = immediate;
+    return STATUS_OK;
+}
+
 static enum status await_body(struct turn *turn) {
     struct process_stream *stream = turn->stream;
     uint32_t mode = stream->modes.request_body;
@@ -96,7 +112,14 @@ enum status router_on_headers(struct turn *turn) {
     struct bytes path = message_find_header(message, BYTES_LITERAL(":path"));
     struct bytes method = message_find_header(message, BYTES_LITERAL(":method"));
     const char *operation = request_operation(method, path);
+    if (stream->options->models != NULL && request_asks_for_models(method, path)) {
+        return answer_models(turn);
+    }
     if (operation == NULL) return pass_request(turn);
+    stream->operation = operation;
+    stream->reply.asked_ns = turn->now_ns;
+    request_init(&stream->request);
+    turn_add_label(turn, "operation", bytes_of_text(operation));
     if (message->end_of_stream) {
         refuse_missing_body(turn);
         return STATUS_OK;
@@ -106,11 +129,7 @@ enum status router_on_headers(struct turn *turn) {
         turn_refuse_too_large(turn);
         return STATUS_OK;
     }
-    stream->operation = operation;
     stream->reads_request = true;
-    stream->reply.asked_ns = turn->now_ns;
-    request_init(&stream->request);
-    turn_add_label(turn, "operation", bytes_of_text(operation));
     enum status status = buffer_append(&stream->path, path);
     return status != STATUS_OK ? status : await_body(turn);
 }

@@ -40,6 +40,8 @@ struct process_stream {
     bool held_is_last;
     struct request request;
     struct reply reply;
+    bool is_answered;  // the reply's status says so
+    bool is_recorded;
 };
 
 struct turn {
@@ -68,6 +70,13 @@ void router_send_held(struct turn *turn);
 
 // When that is sent, or will not be.
 void router_drop_held(struct process_stream *stream);
+
+// Tells the metrics of generative AI that the request is over, the first time it is called. NULL:
+// it was answered well.
+void stream_record(struct process_stream *stream, int64_t now_ns, const char *error_type);
+
+// The same if the reply's status is no good one.
+void stream_record_status(struct process_stream *stream, int64_t now_ns, struct bytes status);
 
 void turn_refuse_too_large(struct turn *turn);
 void turn_refuse_overloaded(struct turn *turn);

@@ -177,7 +177,7 @@ static inline void envoy_send_more(struct envoy *envoy) {
 // A message that is not collected.
 static inline void envoy_send_uncollected(struct envoy *envoy, enum process_refusal why) {
     envoy_forget_answer(envoy);
-    envoy_take(envoy, process_stream_refuse(envoy->stream, why, &envoy->bytes));
+    envoy_take(envoy, process_stream_refuse(envoy->stream, why, envoy->now_ns, &envoy->bytes));
 }
 
 static inline uint64_t envoy_metric(const struct envoy *envoy, enum metric metric) {

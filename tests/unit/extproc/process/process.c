@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "extproc/budget.h"
+#include "extproc/process/models.h"
 
 #include "tests/unit/extproc/process/envoy.h"
 
@@ -613,6 +614,39 @@ static void test_process__pieces_are_changed_where_they_are(void **state) {
     assert_int_equal(assert_headers_answered("m-1")->n_set_headers, 3);
     envoy_send_more(&envoy);
     assert_piece(STREAM_BODY_ASKING);
+}
+
+/* models */
+
+static void ask_for_models(const char *method, const char *path) {
+    envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, true, ":path", path, ":method", method, NULL);
+}
+
+static void test_process__answers_with_the_models_where_there_are_some(void **state) {
+    (void)state;
+    struct models models = MODELS_INIT;
+    char message[MODELS_MESSAGE_BYTES];
+    assert_int_equal(models_set(&models, BYTES_LITERAL("m-1"), 7, message), STATUS_OK);
+    ask_for_models("GET", "/v1/models");
+    envoy_common(&envoy, 1);  // there are none: it passes
+    const char *paths[] = {"/v1/models", "/v1/models?limit=5"};
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        envoy.options.models = &models;
+        ask_for_models("GET", paths[i]);
+        assert_refused(200, "extproc_models", "\"id\":\"m-1\"");
+        assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_MODELS), 1);
+    }
+    const char *others[][2] = {{"POST", "/v1/models"}, {"GET", "/v1/models/m-1"}};
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        envoy.options.models = &models;
+        ask_for_models(others[i][0], others[i][1]);
+        envoy_common(&envoy, 1);
+    }
+    models_done(&models);
 }
 
 /* messages that are too long, wrong or out of order */

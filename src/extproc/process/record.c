@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is told of a request when it is over: once, however it ends.
+#include "extproc/genai.h"
+#include "extproc/process/turn.h"
+
+static struct genai_count count_of(const struct usage *usage, enum usage_kind kind) {
+    return (struct genai_count){usage->counts[kind].is_known, usage->counts[kind].tokens};
+}
+
+void stream_record(struct process_stream *stream, int64_t now_ns, const char *error_type) {
+    if (stream->is_recorded || stream->operation == NULL) return;
+    stream->is_recorded = true;
+    const struct reply *reply = &stream->reply;
+    const struct usage *usage = &reply->usage;
+    struct bytes model = request_model(&stream->request);
+    const struct genai_request request = {
+        .operation = stream->operation,
+        .original_model = model,
+        .request_model = model,  // what a filter behind the router makes of it is not known here
+        .response_model = bytes_of(usage->model, usage->model_bytes),
+        .error_type = error_type,
+        .duration_ns = now_ns - reply->asked_ns,
+        .first_token_ns = reply->first_ns != 0 ? reply->first_ns - reply->asked_ns : -1,
+        .per_token_ns = reply_per_token_ns(reply, now_ns),
+        .tokens = {[GENAI_INPUT] = count_of(usage, USAGE_INPUT),
+                   [GENAI_OUTPUT] = count_of(usage, USAGE_OUTPUT),
+                   [GENAI_CACHED_INPUT] = count_of(usage, USAGE_CACHED_INPUT),
+                   [GENAI_REASONING] = count_of(usage, USAGE_REASONING)},
+    };
+    genai_record(stream->metrics->genai, &request);
+}
+
+void stream_record_status(struct process_stream *stream, int64_t now_ns, struct bytes status) {
+    char code[4] = "";
+    if (status.len == 3 && status.data[0] == '2') {
+        stream->is_answered = true;
+        return;
+    }
+    memcpy(code, status.data, status.len < sizeof(code) ? status.len : sizeof(code) - 1);
+    stream_record(stream, now_ns, code);
+}
