@@ -7,5 +7,8 @@
 ## evaluator of others and by the schemas of those who enforce them (RUN=TestName for one).
 .PHONY: test-policies
 test-policies:
-	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" MODULE=policies tests/go.sh \
-	    $(BUILD)/release/tests/counts/test-policies ./... $(if $(RUN),-run '$(RUN)')
+	@mkdir -p $(BUILD)/tests
+	@rm -f $(BUILD)/tests/policies
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" MODULE=policies POLICIES_REPORT=$(abspath $(BUILD))/tests/policies \
+	    tests/go.sh $(BUILD)/release/tests/counts/test-policies ./... $(if $(RUN),-run '$(RUN)') || failed=1; \
+	    cat $(BUILD)/tests/policies 2> /dev/null; [ -z "$$failed" ]

@@ -5,10 +5,14 @@ package kind
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/yaml"
 )
 
 // A policy takes effect a moment after it is made, and a new pod may be open until the network
@@ -124,71 +128,95 @@ func policyFile(name string) string {
 	return path
 }
 
+// expectations is tests/policies/reach.yaml: who reaches what. There an evaluator judges the same
+// tables without a cluster.
+type expectations struct {
+	Clients []struct {
+		Title, Namespace string
+		Labels           map[string]string
+	}
+	Tables []expectation
+}
+
+type expectation struct {
+	Mode   string
+	Values map[string]any    // of the chart; absent: no chart
+	Policy string            // in policies/network
+	Pod    map[string]string // labels of the one that is reached, where there is no chart
+	Ports  []int
+	Shut   int // the port that no client reaches, or 0
+	Reach  map[string][]string
+}
+
+func readExpectations(t *testing.T) *expectations {
+	t.Helper()
+	text, err := os.ReadFile("../policies/reach.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all expectations
+	if err := yaml.UnmarshalStrict(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return &all
+}
+
+// start starts the clients, each in its namespace.
+func (e *expectations) start(namespaces map[string]namespace) []pod {
+	var clients []pod
+	for i, client := range e.Clients {
+		name := fmt.Sprintf("client-%d", i)
+		clients = append(clients, namespaces[client.Namespace].visitor(name, client.Labels))
+	}
+	return clients
+}
+
+func (e *expectations) table(from expectation, clients []pod, server func() string) *table {
+	w := &table{mode: from.Mode, server: server, ports: from.Ports, shut: from.Shut, clients: clients}
+	for _, client := range e.Clients {
+		w.titles = append(w.titles, client.Title)
+		var row []bool
+		for i := range from.Ports {
+			row = append(row, from.Reach[client.Title][i] == open)
+		}
+		w.open = append(w.open, row)
+	}
+	return w
+}
+
 func TestPolicyLetsThroughWhomItNamesAndNobodyElse(t *testing.T) {
 	timed(t)
 	needEnforcement(t)
-	home, other, listed := newNamespace(t), newNamespace(t), newNamespace(t)
+	home, listed := newNamespace(t), newNamespace(t)
 	r := release{home, "helm"}
-	label := map[string]string{clientLabel: "true"}
-	w := table{
-		ports:  []int{grpcPort, adminPort, pprofPort},
-		server: func() string { return r.pods()[0].Status.PodIP },
-		titles: []string{
-			"allowed label", "no label", "allowed label, other namespace", "listed namespace",
-		},
-		clients: []pod{
-			home.visitor("labelled", label),
-			home.visitor("plain", map[string]string{"role": "metrics"}),
-			other.visitor("labelled", label),
-			listed.visitor("plain", nil),
-		},
-	}
-	const (
-		T = true
-		F = false
-	)
-	everyone := [][]bool{{T, T, T}, {T, T, T}, {T, T, T}, {T, T, T}}
-	labelled := [][]bool{{T, T, T}, {T, T, F}, {T, T, F}, {T, T, F}}
-	noPolicy := "--set networkPolicy.enabled=false" +
-		` --set-string extProc.pprof.acceptUnprotected="anyone in the cluster may profile"`
-	one := " --set extProc.replicaCount=1 "
-
-	r.install(one + noPolicy)
-	w.mode, w.open = "without policy", everyone
-	w.check(t)
-
-	for _, mode := range []struct {
-		name, values string
-		open         [][]bool
-	}{
-		{"default", "", labelled},
-		{"default, one namespace listed",
-			"--set networkPolicy.peers.pprof[0].namespace=" + listed.name,
-			[][]bool{{T, T, T}, {T, T, F}, {T, T, F}, {T, T, T}}},
-		{"strict", "--set networkPolicy.mode=strict" +
-			" --set networkPolicy.peers.grpc[0].namespace=" + listed.name +
-			" --set networkPolicy.peers.admin[0].podLabels.role=metrics",
-			[][]bool{{F, F, T}, {F, T, F}, {F, F, F}, {T, F, F}}},
-		{"loopback", "--set extProc.pprof.expose=loopback",
-			[][]bool{{T, T, F}, {T, T, F}, {T, T, F}, {T, T, F}}},
-		{"without policy again", noPolicy, everyone},
-	} {
-		r.upgrade(one + mode.values)
-		w.mode, w.open, w.shut = mode.name, mode.open, 0
-		if mode.name == "loopback" {
+	expected := readExpectations(t)
+	other := newNamespace(t)
+	clients := expected.start(map[string]namespace{"home": home, "other": other, "listed": listed})
+	run := r.install
+	for _, table := range expected.Tables {
+		if table.Values == nil {
+			continue
+		}
+		values, err := yaml.Marshal(table.Values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(values), "namespace: listed\n", "namespace: "+listed.name+"\n")
+		run("--set extProc.replicaCount=1 -f " + home.file("values.yaml", text))
+		run = r.upgrade
+		if table.Policy != "" {
+			home.must("kubectl apply -f "+policyFile(table.Policy), "")
+		}
+		if table.Shut == pprofPort {
 			// What none of the clients reaches is there all the same.
-			w.shut = pprofPort
 			f := r.startForward("kubectl port-forward deployment/" + deployment + " :6060")
 			if status, body := f.get("/debug/pprof/"); status != 200 {
-				t.Errorf("%s: port-forward: %d %s", mode.name, status, body)
+				t.Errorf("%s: port-forward: %d %s", table.Mode, status, body)
 			}
 		}
-		w.check(t)
+		server := func() string { return r.pods()[0].Status.PodIP }
+		expected.table(table, clients, server).check(t)
 	}
-
-	home.must("kubectl apply -f "+policyFile("chart.yaml"), "")
-	w.mode, w.open = "policies/network/chart.yaml", labelled
-	w.check(t)
 }
 
 // The policy for the stock gateway selects pods of Envoy; here the processor stands in for such a
@@ -196,28 +224,22 @@ func TestPolicyLetsThroughWhomItNamesAndNobodyElse(t *testing.T) {
 func TestStockGatewaysPolicyCutsWhatItDoesNotList(t *testing.T) {
 	timed(t)
 	needEnforcement(t)
-	n := newNamespace(t)
-	server := n.server("envoy", map[string]string{
-		"app.kubernetes.io/managed-by": "envoy-gateway", "app.kubernetes.io/component": "proxy",
-	}, ":10080,:10081")
-	n.must("kubectl apply -f "+policyFile("stock-gateway.yaml"), "")
-	w := table{
-		mode:   "policies/network/stock-gateway.yaml",
-		server: func() string { return server.address },
-		ports:  []int{10080, 10081, adminPort, pprofPort},
-		titles: []string{"allowed label", "no label"},
-		clients: []pod{
-			n.visitor("labelled", map[string]string{clientLabel: "true"}),
-			n.visitor("plain", nil),
-		},
-		open: [][]bool{{true, false, true, true}, {true, false, true, false}},
-		shut: 10081,
-	}
-	w.check(t)
-	// 10081 is closed for both, and yet somebody listens there: the pod itself, which no policy keeps
-	// from its own address, finds all listeners well.
-	said, err := server.exec("extproc", "/extproc", "healthcheck", "--admin-address", server.address+":1064")
-	if err != nil {
-		t.Errorf("the processor does not serve: %s %v", said, err)
+	home, other := newNamespace(t), newNamespace(t)
+	expected := readExpectations(t)
+	clients := expected.start(map[string]namespace{"home": home, "other": other, "listed": other})
+	for _, table := range expected.Tables {
+		if table.Pod == nil {
+			continue
+		}
+		server := home.server("envoy", table.Pod, ":10080,:10081")
+		home.must("kubectl apply -f "+policyFile(table.Policy), "")
+		expected.table(table, clients, func() string { return server.address }).check(t)
+		// 10081 is closed for all, and yet somebody listens there: the pod itself, which no policy
+		// keeps from its own address, finds all listeners well.
+		said, err := server.exec("extproc",
+			"/extproc", "healthcheck", "--admin-address", server.address+":1064")
+		if err != nil {
+			t.Errorf("the processor does not serve: %s %v", said, err)
+		}
 	}
 }

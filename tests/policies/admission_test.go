@@ -29,26 +29,26 @@ func read(t *testing.T, file string) string {
 }
 
 // documents splits a YAML stream.
-func documents(t *testing.T, file string) []string {
+func documents(stream string) []string { return strings.Split(stream, "\n---\n") }
+
+func parse(t *testing.T, stream string) []*unstructured.Unstructured {
 	t.Helper()
-	return strings.Split(read(t, file), "\n---\n")
+	var all []*unstructured.Unstructured
+	for _, text := range documents(stream) {
+		var content map[string]any
+		if err := yaml.UnmarshalStrict([]byte(text), &content); err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		if content != nil {
+			all = append(all, &unstructured.Unstructured{Object: content})
+		}
+	}
+	return all
 }
 
 func objects(t *testing.T, file string) []*unstructured.Unstructured {
 	t.Helper()
-	var all []*unstructured.Unstructured
-	for _, text := range documents(t, file) {
-		object := &unstructured.Unstructured{}
-		encoded, err := yaml.YAMLToJSONStrict([]byte(text))
-		if err == nil {
-			err = object.UnmarshalJSON(encoded)
-		}
-		if err != nil {
-			t.Fatalf("%s: %v in\n%s", file, err, text)
-		}
-		all = append(all, object)
-	}
-	return all
+	return parse(t, read(t, file))
 }
 
 func readPolicies(t *testing.T) []*policy {
@@ -65,7 +65,7 @@ func readPolicies(t *testing.T) []*policy {
 			bad:     objects(t, at+"/bad.yaml"),
 		}
 		for i, into := range []any{p.policy, p.binding} {
-			if err := yaml.UnmarshalStrict([]byte(documents(t, file)[i]), into); err != nil {
+			if err := yaml.UnmarshalStrict([]byte(documents(read(t, file))[i]), into); err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
 		}
