@@ -6,6 +6,7 @@
 #include "base/attributes.h"
 #include "pprof/libc/plain.h"
 #include "pprof/sample/contention.h"
+#include "pprof/sample/thread.h"
 
 // Runs `call` as a wait. `name` is the function that blocks.
 #define WAIT(state, lock, name, call)                                                              \
@@ -106,14 +107,26 @@ int __wrap_pthread_join(pthread_t thread, void **result_of_thread) {
     WAIT("thread join", NULL, __real_pthread_join, __real_pthread_join(thread, result_of_thread));
 }
 
-// The next two return EINTR when a signal comes, SA_RESTART or not, where a handler without it was
-// ever installed (musl keeps count). Ours alone is no reason to; see wait.c.
+// The next two return EINTR, SA_RESTART or not, where the program has a handler without it (musl
+// keeps count). Ours alone is no reason to; see wait.c.
+#define NOT_FOR_US(call)                                                                           \
+    ({                                                                                             \
+        unsigned before;                                                                           \
+        int answer;                                                                                \
+        do {                                                                                       \
+            before = thread_interruptions();                                                       \
+            answer = (call);                                                                       \
+        } while (answer != 0 && errno == EINTR && thread_interruptions() != before);               \
+        answer;                                                                                    \
+    })
+
 int __wrap_sem_wait(sem_t *semaphore) {
     if (LIKELY(sem_trywait(semaphore) == 0)) return 0;
-    WAIT("semacquire", NULL, __real_sem_wait, __real_sem_wait(semaphore));
+    WAIT("semacquire", NULL, __real_sem_wait, NOT_FOR_US(__real_sem_wait(semaphore)));
 }
 
 int __wrap_sem_timedwait(sem_t *semaphore, const struct timespec *until) {
     if (LIKELY(sem_trywait(semaphore) == 0)) return 0;
-    WAIT("semacquire", NULL, __real_sem_timedwait, __real_sem_timedwait(semaphore, until));
+    WAIT("semacquire", NULL, __real_sem_timedwait,
+         NOT_FOR_US(__real_sem_timedwait(semaphore, until)));
 }

@@ -44,6 +44,12 @@ extern _Thread_local struct thread *thread_self;
 // that are not listed, too.
 extern _Thread_local uint32_t thread_labels;
 
+// How often our signals have interrupted the calling thread: a call that failed with EINTR while
+// this changed failed because of them. Context: any thread.
+static inline unsigned thread_interruptions(void) {
+    return thread_self != NULL ? thread_self->interruptions : 0;
+}
+
 // True if DISABLE_PPROF is in the environment, with whatever value. Asked once, at the first call.
 bool thread_is_disabled(void);
 

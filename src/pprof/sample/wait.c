@@ -30,13 +30,9 @@ struct waiting {
     unsigned interruptions;
 };
 
-static unsigned interruptions(void) {
-    return thread_self != NULL ? thread_self->interruptions : 0;
-}
-
 static struct waiting begin(thread_state state, const void *frame, uintptr_t leaf) {
     return (struct waiting){.is_parked = thread_park(state, frame, leaf),
-                            .interruptions = interruptions()};
+                            .interruptions = thread_interruptions()};
 }
 
 static void end(const struct waiting *waiting) {
@@ -47,7 +43,7 @@ static void end(const struct waiting *waiting) {
 
 // Whether to go on waiting: the call failed, and our signals came since we last looked.
 static bool is_ours(struct waiting *waiting, bool has_failed) {
-    unsigned now = interruptions();
+    unsigned now = thread_interruptions();
     bool came = now != waiting->interruptions;
     waiting->interruptions = now;
     return has_failed && came;
