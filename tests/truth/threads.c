@@ -2,9 +2,9 @@
 // A thread in each call that waits, and one that runs: each named KIND, started by the creator that
 // is printed, with the stack KIND_outer -> KIND_inner -> the call. They wait again and again, a
 // fixed time each, while the tick's signal hits them every millisecond and other threads come and
-// go. Prints "thread:KIND TID", "creator:KIND TID", then "start", and "waited" before they end; then
-// "KIND:rounds N", "KIND:interrupted N" (EINTR), "KIND:early N" (before its time), and "churned N".
-// Usage: threads ROUNDS
+// go. Prints "thread:KIND TID", "creator:KIND TID", then "start", and "waited" before they end;
+// then "KIND:rounds N", "KIND:interrupted N" (EINTR), "KIND:early N" (before its time), and
+// "churned N". Usage: threads ROUNDS
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
