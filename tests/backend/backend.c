@@ -6,9 +6,14 @@
 //
 // Request headers change the answer:
 //     x-backend-status: N         the status; from 400 on the body is an error
-//     x-backend-format: F         text, broken (JSON that stops), empty, or gzip (content-encoding)
+//     x-backend-format: F         text, broken (JSON that stops), empty, or a content-encoding:
+//                                 gzip, deflate, raw (deflate without its wrapper), bomb (gzip, and
+//                                 64 MiB of spaces behind the reply)
 //     x-backend-chunks: N         pieces of text in a stream (8)
-//     x-backend-usage: I,C,O      input, cached and output tokens (10,4,8)
+//     x-backend-usage: I,C,O,R    input, cached, output and reasoning tokens (10,4,8,0)
+//     x-backend-strict: 1         a stream tells its usage only when it is asked to
+//     x-backend-echo: 1           the reply has the request's body in it
+//     x-backend-trailers: 1       the reply ends with a trailer
 //     x-backend-pad: N            bytes added to a whole reply's text
 //     x-backend-cut: N            at most N bytes a write, wherever that cuts an event
 //     x-backend-delay-ms: N       pause between two writes
@@ -41,6 +46,7 @@ struct exchange {
 
     int64_t cut_bytes, delay_ms, reset_after;
     const char *format;
+    bool echoes, has_trailers;
     char *hold;
 
     int64_t piece_index, piece_count;
@@ -76,12 +82,16 @@ static void read_knobs(struct MHD_Connection *connection, struct exchange *excha
     question->status = knob_number(connection, "x-backend-status", 200);
     question->chunks = knob_number(connection, "x-backend-chunks", 8);
     question->pad_bytes = knob_number(connection, "x-backend-pad", 0);
-    long long input, cached, output;
+    question->is_strict = knob_number(connection, "x-backend-strict", 0) != 0;
+    exchange->echoes = knob_number(connection, "x-backend-echo", 0) != 0;
+    exchange->has_trailers = knob_number(connection, "x-backend-trailers", 0) != 0;
+    long long input, cached, output, reasoning = 0;
     const char *usage = knob(connection, "x-backend-usage", "10,4,8");
-    if (sscanf(usage, "%lld,%lld,%lld", &input, &cached, &output) == 3) {
+    if (sscanf(usage, "%lld,%lld,%lld,%lld", &input, &cached, &output, &reasoning) >= 3) {
         question->input_tokens = input;
         question->cached_tokens = cached;
         question->output_tokens = output;
+        question->reasoning_tokens = reasoning;
     }
     exchange->cut_bytes = knob_number(connection, "x-backend-cut", WRITE_BYTES);
     exchange->delay_ms = knob_number(connection, "x-backend-delay-ms", 0);
@@ -138,6 +148,13 @@ static void take_body(struct exchange *exchange, const char *data, size_t len) {
     exchange->body_len += len;
 }
 
+// The body as a string.
+static const char *end_body(struct exchange *exchange) {
+    take_body(exchange, "", 1);
+    exchange->question.body_bytes--;
+    return exchange->body != NULL ? exchange->body : "";
+}
+
 // Called by libmicrohttpd for the next bytes of the body, one call a write.
 static ssize_t read_reply(void *context, uint64_t position, char *out, size_t room) {
     (void)position;
@@ -166,27 +183,55 @@ static ssize_t read_reply(void *context, uint64_t position, char *out, size_t ro
     return (ssize_t)len;
 }
 
+// How a format is compressed, and what the header says.
+static const struct encoding {
+    const char *format, *name;
+    int window_bits;
+    size_t spaces;
+} encodings[] = {
+    {"gzip", "gzip", 15 + 16, 0},
+    {"deflate", "deflate", 15, 0},
+    {"raw", "deflate", -15, 0},
+    {"bomb", "gzip", 15 + 16, (size_t)64 << 20},
+};
+
+static const struct encoding *encoding_of(const struct exchange *exchange) {
+    for (size_t i = 0; i < sizeof encodings / sizeof encodings[0]; i++)
+        if (strcmp(exchange->format, encodings[i].format) == 0) return &encodings[i];
+    return NULL;
+}
+
+static void compress_piece(z_stream *stream, const char *piece, size_t len, int flush, char **out,
+                           size_t *room) {
+    *room += deflateBound(stream, len) + 64;
+    *out = realloc(*out, *room);
+    if (*out == NULL) fail("out of memory");
+    stream->next_in = (unsigned char *)(uintptr_t)piece;
+    stream->avail_in = (unsigned)len;
+    stream->next_out = (unsigned char *)*out + stream->total_out;
+    stream->avail_out = (unsigned)(*room - stream->total_out);
+    deflate(stream, flush);
+}
+
 // Replaces the reply by one piece that holds all of it, compressed.
-static void compress_reply(struct exchange *exchange) {
+static void compress_reply(struct exchange *exchange, const struct encoding *encoding) {
     struct question *question = &exchange->question;
     z_stream stream = {0};
-    if (deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (deflateInit2(&stream, 6, Z_DEFLATED, encoding->window_bits, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         fail("zlib refused");
     size_t room = 0;
     char *out = NULL;
     for (int64_t i = 0; i < exchange->piece_count; i++) {
         size_t len;
         char *piece = reply_piece(question, i, &len);
-        room += deflateBound(&stream, len) + 64;
-        out = realloc(out, room);
-        if (out == NULL) fail("out of memory");
-        stream.next_in = (unsigned char *)piece;
-        stream.avail_in = (unsigned)len;
-        stream.next_out = (unsigned char *)out + stream.total_out;
-        stream.avail_out = (unsigned)(room - stream.total_out);
-        deflate(&stream, i + 1 == exchange->piece_count ? Z_FINISH : Z_SYNC_FLUSH);
+        compress_piece(&stream, piece, len, Z_SYNC_FLUSH, &out, &room);
         free(piece);
     }
+    char *spaces = malloc(encoding->spaces + 1);
+    if (spaces == NULL) fail("out of memory");
+    memset(spaces, ' ', encoding->spaces);
+    compress_piece(&stream, spaces, encoding->spaces, Z_FINISH, &out, &room);
+    free(spaces);
     exchange->piece = out;
     exchange->piece_len = stream.total_out;
     exchange->piece_index = exchange->piece_count;
@@ -203,7 +248,8 @@ static const char *prepare_reply(struct exchange *exchange) {
     exchange->piece_count = reply_piece_count(&exchange->question);
     bool is_stream = exchange->piece_count > 1;
     const char *type = is_stream ? "text/event-stream" : "application/json";
-    if (strcmp(exchange->format, "gzip") == 0) compress_reply(exchange);
+    const struct encoding *encoding = encoding_of(exchange);
+    if (encoding != NULL) compress_reply(exchange, encoding);
     if (strcmp(exchange->format, "broken") == 0)
         fix_reply(exchange, "{\"usage\": {\"prompt_tokens\"");
     if (strcmp(exchange->format, "empty") == 0) fix_reply(exchange, "");
@@ -220,6 +266,7 @@ static const char *prepare_reply(struct exchange *exchange) {
 static enum MHD_Result answer(struct MHD_Connection *connection, struct exchange *exchange) {
     if (exchange->body_len > 0)
         reply_read_body(&exchange->question, exchange->body, exchange->body_len);
+    if (exchange->echoes) exchange->question.body = end_body(exchange);
     if (exchange->is_too_large) exchange->question.status = MHD_HTTP_CONTENT_TOO_LARGE;
 
     const char *type = prepare_reply(exchange);
@@ -227,14 +274,16 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct exchange
     if (!is_stream && *exchange->hold != '\0') hold_wait(exchange->hold);
     if (exchange->reset_after == 0) return MHD_NO;
 
-    uint64_t len = is_stream ? MHD_SIZE_UNKNOWN : exchange->piece_len;
+    // A trailer needs chunks.
+    uint64_t len = is_stream || exchange->has_trailers ? MHD_SIZE_UNKNOWN : exchange->piece_len;
     struct MHD_Response *response = MHD_create_response_from_callback(len, WRITE_BYTES, read_reply,
                                                                       exchange, NULL);
     if (response == NULL) return MHD_NO;
     MHD_add_response_header(response, "content-type", type);
     MHD_add_response_header(response, "x-backend-name", backend_name);
-    if (strcmp(exchange->format, "gzip") == 0)
-        MHD_add_response_header(response, "content-encoding", "gzip");
+    if (encoding_of(exchange) != NULL)
+        MHD_add_response_header(response, "content-encoding", encoding_of(exchange)->name);
+    if (exchange->has_trailers) MHD_add_response_footer(response, "x-backend-trailer", "the end");
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)exchange->question.status,
                                                 response);
     MHD_destroy_response(response);

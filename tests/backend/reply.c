@@ -86,6 +86,8 @@ void reply_read_body(struct question *question, const char *body, size_t len) {
         question->model = must(strdup(model));
     }
     question->is_stream = yyjson_get_bool(yyjson_obj_get(root, "stream"));
+    yyjson_val *options = yyjson_obj_get(root, "stream_options");
+    question->asks_for_usage = yyjson_get_bool(yyjson_obj_get(options, "include_usage"));
     yyjson_doc_free(doc);
 }
 
@@ -95,6 +97,7 @@ static void add_facts(struct maker maker, const struct question *question) {
     add_text(maker, facts, "name", question->backend_name);
     add_text(maker, facts, "path", question->path);
     add_number(maker, facts, "body_bytes", (int64_t)question->body_bytes);
+    if (question->body != NULL) add_text(maker, facts, "body", question->body);
     yyjson_mut_val *headers = yyjson_mut_doc_get_root(question->headers);
     yyjson_mut_obj_add_val(maker.doc, facts, "headers",
                            must(yyjson_mut_val_mut_copy(maker.doc, headers)));
@@ -113,6 +116,9 @@ static void add_usage(struct maker maker, yyjson_mut_val *parent, const struct q
         add_number(maker, usage, is_response ? "output_tokens" : "completion_tokens", output);
         add_number(maker, add_object(maker, usage, details), "cached_tokens",
                    question->cached_tokens);
+        details = is_response ? "output_tokens_details" : "completion_tokens_details";
+        add_number(maker, add_object(maker, usage, details), "reasoning_tokens",
+                   question->reasoning_tokens);
     }
     add_number(maker, usage, "total_tokens", question->input_tokens + output);
 }
@@ -210,7 +216,8 @@ static char *completion_event(const struct question *question, int64_t index, si
     char word[32];
     snprintf(word, sizeof word, "word-%lld ", (long long)index);
     if (!is_last) add_text(maker, delta, is_chat ? "content" : "text", word);
-    if (is_last) add_usage(maker, maker.root, question);
+    bool tells_usage = question->asks_for_usage || !question->is_strict;
+    if (is_last && tells_usage) add_usage(maker, maker.root, question);
     if (index == 0) add_facts(maker, question);
     return maker_finish(maker, "data: ", "\n\n", ret_len);
 }

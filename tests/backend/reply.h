@@ -22,13 +22,15 @@ struct question {
     const char *path;
     char *model;  // "" if the body names none
     enum endpoint endpoint;
-    bool is_stream;
+    bool is_stream, asks_for_usage;
     uint64_t body_bytes;
+    const char *body;         // to be repeated in the reply; NULL: it is not
     yyjson_mut_doc *headers;  // an object: names as they came, to text
 
     // Knobs, see backend.c.
     int64_t status, chunks, pad_bytes;
-    int64_t input_tokens, cached_tokens, output_tokens;
+    int64_t input_tokens, cached_tokens, output_tokens, reasoning_tokens;
+    bool is_strict;  // as OpenAI's: a stream tells its usage only when it is asked
 };
 
 enum endpoint reply_endpoint(const char *path);

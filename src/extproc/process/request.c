@@ -158,8 +158,13 @@ static void take_options(struct request *request, enum scan_token token) {
     }
 }
 
+static bool refuse_missing(struct refusal *refusal) {
+    refusal_set(refusal, REFUSAL_MODEL_MISSING, "The request body has no field 'model'.");
+    return false;
+}
+
 // The end of stream_options or of the whole.
-static void close_object(struct request *request) {
+static bool close_object(struct request *request, struct refusal *refusal) {
     const struct scan *scan = &request->scan;
     size_t at = scan->token_offset;
     if (scan->depth == 1 && request->options != OPTIONS_SAID) {
@@ -171,6 +176,8 @@ static void close_object(struct request *request) {
         // Something stands before it: "stream".
         set_edit(request, at, at, ",\"stream_options\":{" INCLUDE_USAGE "}");
     }
+    // Said now, because whoever waits for it may not send the end of the body before.
+    return scan->depth != 0 || request->model_bytes != 0 || refuse_missing(refusal);
 }
 
 /* tokens */
@@ -235,7 +242,9 @@ bool request_add(struct request *request, struct bytes piece, struct refusal *re
         case SCAN_KEY:
             if (!take_key(request, ret_refusal)) return false;
             break;
-        case SCAN_OBJECT_END: close_object(request); break;
+        case SCAN_OBJECT_END:
+            if (!close_object(request, ret_refusal)) return false;
+            break;
         default:
             if (!take_value(request, token, ret_refusal)) return false;
         }
@@ -246,7 +255,9 @@ bool request_end(struct request *request, struct refusal *ret_refusal) {
     if (!scan_end(&request->scan)) return refuse_malformed(request, ret_refusal);
     // The end of a number is the end of the text.
     if (!request->is_object) return take_root(request, SCAN_NUMBER, ret_refusal);
-    if (request->model_bytes != 0) return true;
-    refusal_set(ret_refusal, REFUSAL_MODEL_MISSING, "The request body has no field 'model'.");
-    return false;
+    return true;
+}
+
+bool request_is_whole(const struct request *request) {
+    return request->is_object && request->scan.depth == 0;
 }

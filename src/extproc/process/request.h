@@ -52,6 +52,9 @@ MUST_USE bool request_add(struct request *request, struct bytes piece, struct re
 // The body ends here. False: refused, and why; else the model is known.
 MUST_USE bool request_end(struct request *request, struct refusal *ret_refusal);
 
+// Whether what came is a whole object, so that nothing of meaning can follow.
+bool request_is_whole(const struct request *request);
+
 // Empty: not known yet. It can be sent as a header.
 static inline struct bytes request_model(const struct request *request) {
     return bytes_of(request->room, request->model_bytes);

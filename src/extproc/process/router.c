@@ -304,8 +304,14 @@ static bool end_body(struct turn *turn) {
     return true;
 }
 
+static void refuse_pieces(struct turn *turn) {
+    refusal_set(&turn->refusal, REFUSAL_BODY_NOT_BUFFERED,
+                "The gateway hands over request bodies in pieces after their headers have passed: "
+                "its request_body_mode must be BUFFERED or FULL_DUPLEX_STREAMED.");
+}
+
 // False: it is refused.
-static bool read_piece(struct turn *turn, bool is_last) {
+static bool read_piece(struct turn *turn) {
     struct process_stream *stream = turn->stream;
     struct bytes piece = turn->message.body;
     bool was_known = stream->request.model_bytes != 0;
@@ -316,12 +322,16 @@ static bool read_piece(struct turn *turn, bool is_last) {
     stream->request_bytes += piece.len;
     if (!request_add(&stream->request, piece, &turn->refusal)) return false;
     if (!was_known) turn_add_label(turn, "model", request_model(&stream->request));
-    return !is_last || end_body(turn);
+    return true;
 }
 
-static bool is_whole(const struct turn *turn) {
-    bool is_buffered = turn->stream->modes.request_body == MESSAGE_BODY_BUFFERED;
-    return turn->message.end_of_stream || (is_buffered && !turn->message.is_observed);
+// Whether the body ends with this message. A buffered one that has trailers does not say so.
+static bool is_last_piece(const struct turn *turn) {
+    const struct process_stream *stream = turn->stream;
+    if (turn->message.end_of_stream) return true;
+    if (stream->comes_early || turn->message.is_observed) return false;
+    return stream->modes.request_body == MESSAGE_BODY_BUFFERED ||
+           request_is_whole(&stream->request);
 }
 
 static enum status answer_early(struct turn *turn) {
@@ -340,19 +350,18 @@ static enum status answer_early(struct turn *turn) {
 
 enum status router_on_body(struct turn *turn) {
     struct process_stream *stream = turn->stream;
-    bool is_observed = turn->message.is_observed, is_last = is_whole(turn);
     if (!stream->reads_request) {
         if (is_duplex(stream)) answer_piece(turn);
         return STATUS_OK;
     }
-    if (!is_last && !stream->comes_early && !is_observed) {
-        refusal_set(&turn->refusal, REFUSAL_BODY_NOT_BUFFERED,
-                    "The gateway hands over request bodies in pieces after their headers have "
-                    "passed: its request_body_mode must be BUFFERED or FULL_DUPLEX_STREAMED.");
-        return STATUS_OK;
-    }
-    if (!read_piece(turn, is_last) || is_observed) return STATUS_OK;
-    return stream->comes_early ? answer_early(turn) : answer_whole(turn);
+    if (!read_piece(turn)) return STATUS_OK;
+    bool is_last = is_last_piece(turn);
+    if (is_last && !end_body(turn)) return STATUS_OK;
+    if (turn->message.is_observed) return STATUS_OK;
+    if (stream->comes_early) return answer_early(turn);
+    if (is_last) return answer_whole(turn);
+    refuse_pieces(turn);
+    return STATUS_OK;
 }
 
 // Trailers end a body whose last piece did not say so.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,9 +25,15 @@ type Envoy struct {
 }
 
 // EnvoyOptions says who stands around Envoy. BufferLimit 0 is the product's 50 MiB, Workers 0 is 2.
+// Filters and Cluster name blocks of docs/extproc.md that take the place of the usual filter and of
+// the backends' clusters' options; empty: the usual.
 type EnvoyOptions struct {
 	Extproc, BackendA, BackendB string
 	BufferLimit, Workers        int
+	Filters, Cluster            string
+
+	ExtprocBehind string // the processor for the filter behind the router; empty: the same
+	NoNames       bool   // backends and routes have no names in their metadata
 }
 
 // StartEnvoy starts the real Envoy and waits until it listens.
@@ -54,6 +61,14 @@ func StartEnvoy(t testing.TB, options EnvoyOptions) *Envoy {
 		"@ACCESS_LOG@", accessLog, "@EXTPROC@", endpoint(t, options.Extproc),
 		"@BACKEND_A@", endpoint(t, options.BackendA), "@BACKEND_B@", endpoint(t, options.BackendB),
 	).Replace(string(template))
+	if options.NoNames {
+		filled = strings.NewReplacer("aigw_route_name", "no_name", "per_route_rule_backend_name", "no_name").Replace(filled)
+	}
+	filled = replaceBlock(t, filled, "cluster", options.Cluster)
+	if options.ExtprocBehind != "" {
+		filled = addSecondProcessor(filled, endpoint(t, options.Extproc), endpoint(t, options.ExtprocBehind))
+	}
+	filled = replaceBlock(t, filled, "filters", options.Filters)
 	if err := os.WriteFile(config, []byte(filled), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +90,47 @@ func StartEnvoy(t testing.TB, options EnvoyOptions) *Envoy {
 		return ""
 	})
 	return e
+}
+
+// replaceBlock puts a block of docs/extproc.md in place of each part of a configuration that stands
+// between the comments "# NAME: ..." and "# end".
+func replaceBlock(t testing.TB, config, name, block string) string {
+	t.Helper()
+	if block == "" {
+		return config
+	}
+	content := documented(t, block)
+	part := regexp.MustCompile(`(?ms)^( *)# ` + name + `: .*?^ *# end\n`)
+	return part.ReplaceAllStringFunc(config, func(old string) string {
+		indent := part.FindStringSubmatch(old)[1]
+		return indent + strings.ReplaceAll(strings.TrimSuffix(content, "\n"), "\n", "\n"+indent) + "\n"
+	})
+}
+
+// addSecondProcessor gives the filters in the backends' clusters a processor of their own. The filter
+// in front of the router is put in later.
+func addSecondProcessor(config, first, second string) string {
+	const start, end = "    - name: extproc\n", "    - name: a\n"
+	before, rest, _ := strings.Cut(config, start)
+	cluster, rest, _ := strings.Cut(rest, end)
+	renamed := strings.NewReplacer("cluster_name: extproc", "cluster_name: extproc_behind", first, second)
+	behind := strings.ReplaceAll(rest, "cluster_name: extproc", "cluster_name: extproc_behind")
+	return before + start + cluster + "    - name: extproc_behind\n" + renamed.Replace(cluster) + end + behind
+}
+
+// documented is the YAML block of docs/extproc.md that stands behind the comment `envoy: NAME`.
+func documented(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(Root(), "docs", "extproc.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "<!-- envoy: "+name+" -->\n```yaml\n")
+	if !found {
+		t.Fatalf("docs/extproc.md has no block %q", name)
+	}
+	block, _, _ := strings.Cut(rest, "```\n")
+	return block
 }
 
 // endpoint writes an address of ours (127.0.0.1:PORT or unix:///PATH) as Envoy's configuration does.

@@ -27,7 +27,8 @@ type StackOptions struct {
 	Settings []string // of the external processor, see StartExtproc
 	NoPprof  bool     // they are such that no pprof is served
 
-	BufferLimit, EnvoyWorkers int // see EnvoyOptions
+	BufferLimit, EnvoyWorkers int    // see EnvoyOptions
+	Filters, Cluster          string // the same
 }
 
 // StartStack starts everything.
@@ -42,6 +43,7 @@ func StartStack(t testing.TB, options StackOptions) *Stack {
 	s.Envoy = StartEnvoy(t, EnvoyOptions{
 		Extproc: s.Extproc.GRPC, BackendA: s.A.Address, BackendB: s.B.Address,
 		BufferLimit: options.BufferLimit, Workers: options.EnvoyWorkers,
+		Filters: options.Filters, Cluster: options.Cluster,
 	})
 	// DisableCompression: the tests see the bytes as they were sent.
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256}
@@ -115,7 +117,8 @@ func StreamingChat(model string) string {
 type Facts struct {
 	Name      string
 	Path      string
-	BodyBytes int `json:"body_bytes"`
+	BodyBytes int    `json:"body_bytes"`
+	Body      string // with x-backend-echo
 	Headers   map[string]string
 }
 

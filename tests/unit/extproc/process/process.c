@@ -248,8 +248,14 @@ static void test_process__a_request_in_pieces_is_refused_unless_that_is_all(void
     modes.request_body_mode = MESSAGE_BODY_STREAMED;
     envoy.modes = &modes;
     send_post(CHAT);
-    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, false);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, "{\"model\":\"m\",", false);
     assert_refused(500, "extproc_body_not_buffered", "must be BUFFERED");
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    envoy.modes = &modes;
+    send_post(CHAT);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, false);
+    assert_int_equal(envoy_common(&envoy, 3)->header_mutation->n_set_headers, 2);
     // With trailers behind it a buffered body has no end_of_stream either.
     envoy_stop(&envoy);
     envoy_start(&envoy);
@@ -362,8 +368,14 @@ static void test_process__duplex_bodies_may_end_by_trailers(void **state) {
     envoy_stop(&envoy);
     envoy_start(&envoy);
     send_early_post(DUPLEX);
-    send_piece("{\"messages\":[]}", false);
+    send_piece("{\"messages\":[]", false);
     envoy_send_trailers(&envoy, ENVOY_REQUEST_TRAILERS);
+    assert_refused(400, "extproc_malformed_json", "too early");
+    // With the last bracket it is known that there will be none.
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    send_early_post(STREAMED);
+    send_piece("{\"messages\":[]}", false);
     assert_refused(400, "extproc_model_missing", "'model'");
 }
 
