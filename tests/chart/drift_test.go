@@ -217,12 +217,15 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 	// What some keys need beside them.
 	unprotected := "--set=networkPolicy.enabled=false"
 	words := "--set=extProc.pprof.acceptUnprotected=anyone in the cluster may profile"
+	secret := "--set=extProc.pprof.auth.existingSecret=pprof"
 	beside := map[string][]string{
 		"networkPolicy.enabled":           {"--set=extProc.pprof.expose=loopback"},
 		"networkPolicy.peers.grpc":        {"--set=networkPolicy.mode=strict"},
 		"networkPolicy.peers.admin":       {"--set=networkPolicy.mode=strict"},
 		"extProc.hostNetwork":             {unprotected, words},
 		"extProc.pprof.acceptUnprotected": {unprotected},
+		"extProc.pprof.auth.key":          {secret},
+		"extProc.pprof.auth.loopback":     {secret},
 	}
 	for path, leaf := range readSchema(t).leaves("") {
 		if slices.Contains(notRead, path) {
@@ -277,8 +280,8 @@ func TestReadmesValuesAreAccepted(t *testing.T) {
 			mustTemplate(t, helm, text)
 		}
 	}
-	if count != 2 {
-		t.Errorf("%d blocks of values, expected 2", count)
+	if count != 3 {
+		t.Errorf("%d blocks of values, expected 3", count)
 	}
 }
 
