@@ -3,6 +3,8 @@
 // point, but that each known one is answered once, and in at most as many lines as there are words.
 #include <stdlib.h>
 
+// The library's own comes in by others that need it.
+#define symbol_resolve made_up_resolve
 #include "pprof/http/symbol.c"
 
 size_t symbol_resolve(uintptr_t address, struct symbol_line lines[SYMBOL_LINES_MOST]) {

@@ -36,6 +36,7 @@ void stream_record_status(struct process_stream *stream, int64_t now_ns, struct 
         stream->is_answered = true;
         return;
     }
-    memcpy(code, status.data, status.len < sizeof(code) ? status.len : sizeof(code) - 1);
+    size_t len = status.len < sizeof(code) ? status.len : sizeof(code) - 1;
+    if (len != 0) memcpy(code, status.data, len);
     stream_record(stream, now_ns, code);
 }
