@@ -23,6 +23,7 @@ pip    python3              python3
 pip    python3-pip          python3:pip
 run    python3              python3
 run    curl                 curl
+npm    npm                  npm
 test   clang-14             clang-14
 test   libclang-rt-14-dev   /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a
 kind   podman               podman
@@ -82,7 +83,7 @@ need() {
 }
 
 doctor() {
-    for group in build pip run test lint kind node; do
+    for group in build pip run npm test lint kind node; do
         rows "$group" | while read -r package proof; do
             if is_there "$proof"; then
                 where=$(command -v "$proof" || echo "$proof")

