@@ -52,6 +52,25 @@ static void test_symbol__assembly_is_named_by_the_symbol_table(void **unused) {
     assert_non_null(strstr(lines[0].function, "mem"));
 }
 
+// Code without any debug data, as in libraries that were built without.
+__asm__(".pushsection .text.bare_code, \"ax\"\n"
+        ".type bare_code, @function\n"
+        "bare_code: .skip 16\n"
+        ".size bare_code, 16\n"
+        ".popsection");
+void bare_code(void);
+
+static void test_symbol__code_without_debug_data_is_named_by_the_symbol_table(void **unused) {
+    (void)unused;
+    const struct image *program = &images_get()->list[0];
+    const char *slash = strrchr(program->path, '/');
+    assert_int_equal(symbol_resolve((uintptr_t)bare_code + 7, lines), 1);
+    assert_string_equal(lines[0].function, "bare_code");
+    assert_string_equal(lines[0].file, slash + 1);
+    assert_int_equal(lines[0].line, 0);
+    assert_int_equal(symbol_start((uintptr_t)bare_code + 7), (uintptr_t)bare_code);
+}
+
 static void test_symbol__what_is_no_code_has_no_name(void **unused) {
     (void)unused;
     static const char data[] = "not code";
