@@ -14,11 +14,12 @@
 // What the allocator hands out for a size: the truth that a sampler of bytes can know.
 size_t malloc_usable_size(void *block);
 
-enum { SMALL_COUNT = 60000, MIDDLE_COUNT = 3000, LARGE_COUNT = 200, KEPT_OF = 12 };
+enum { SMALL_COUNT = 60000, MIDDLE_COUNT = 3000, LARGE_COUNT = 200, NEW_COUNT = 6000, KEPT_OF = 12 };
 
 struct site {
     const char *name;
     void *(*allocate)(size_t i);
+    void (*release)(void *block);  // NULL: free
     size_t count;
     size_t total_bytes, live_bytes;  // of one round
 };
@@ -51,10 +52,20 @@ NOINLINE static void *large_site(size_t i) {
     return block;
 }
 
+// C++'s new and delete, by the names that a compiler calls them.
+void *_Znwm(size_t size);
+void _ZdlPv(void *block);
+
+NOINLINE static void *new_site(size_t i) {
+    void *volatile block = _Znwm(1000 + i % 2);
+    return block;
+}
+
 static struct site sites[] = {
     {.name = "small_site", .allocate = small_site, .count = SMALL_COUNT},
     {.name = "middle_site", .allocate = middle_site, .count = MIDDLE_COUNT},
     {.name = "large_site", .allocate = large_site, .count = LARGE_COUNT},
+    {.name = "new_site", .allocate = new_site, .release = _ZdlPv, .count = NEW_COUNT},
 };
 
 static void use_site(struct site *site) {
@@ -66,7 +77,7 @@ static void use_site(struct site *site) {
         site->total_bytes += bytes;
         sink += (uintptr_t)block;
         if (i % KEPT_OF != 0) {
-            free(block);
+            (site->release != NULL ? site->release : free)(block);
             continue;
         }
         site->live_bytes += bytes;

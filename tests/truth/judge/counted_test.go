@@ -61,7 +61,7 @@ func TestHeapEstimatesAreTrue(t *testing.T) {
 	truth, address := finished(t, "heap", []string{"PPROF_HEAP_RATE=" + strconv.Itoa(heapRate)}, strconv.Itoa(rounds))
 	parsed := fetch(t, address, "heap")
 
-	for _, site := range []string{"small_site", "middle_site", "large_site"} {
+	for _, site := range []string{"small_site", "middle_site", "large_site", "new_site"} {
 		for kind, value := range map[string]int{"total": 0, "live": 2} {
 			byRound := map[string]*estimate{}
 			for _, sample := range parsed.Sample {
