@@ -14,7 +14,13 @@
 // What the allocator hands out for a size: the truth that a sampler of bytes can know.
 size_t malloc_usable_size(void *block);
 
-enum { SMALL_COUNT = 60000, MIDDLE_COUNT = 3000, LARGE_COUNT = 200, NEW_COUNT = 6000, KEPT_OF = 12 };
+enum {
+    SMALL_COUNT = 60000,
+    MIDDLE_COUNT = 3000,
+    LARGE_COUNT = 200,
+    NEW_COUNT = 6000,
+    KEPT_OF = 12
+};
 
 struct site {
     const char *name;

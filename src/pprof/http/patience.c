@@ -9,6 +9,7 @@
 #include "pprof/http/peer.h"
 #include "pprof/http/record.h"
 #include "pprof/libc/plain.h"
+#include "pprof/profile/reserve.h"
 #include "pprof/sample/thread.h"
 
 struct patience {
@@ -73,6 +74,7 @@ static void wait_until(int64_t until_ns) {
 static void *watch(void *unused) {
     (void)unused;
     pthread_setname_np(pthread_self(), "pprof-patience");
+    reserve_refill();
     plain_lock(&lock);
     while (!is_stopping) {
         int64_t until_ns = end_overdue(clock_monotonic_ns());

@@ -43,14 +43,15 @@ static int open_port(char message[PPROF_MESSAGE_BYTES]) {
     struct listeners opened;
     int error = listeners_open(served_address, &opened, message);
     if (error != 0) return error;
+    reserve_start();
     errno = 0;
     enum status status = server_start(&opened);
     if (status != STATUS_OK) {
+        reserve_stop();
         error = errno != 0 ? errno : EIO;
         snprintf(message, PPROF_MESSAGE_BYTES, "%s (%s)", status_sentence(status), strerror(error));
         return -error;
     }
-    reserve_start();
     publish(&opened);
     for (size_t i = 0; i < opened.count; i++) {
         log_info("listening", log_text("service", "pprof"),

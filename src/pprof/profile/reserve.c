@@ -105,7 +105,6 @@ void reserve_refill(void) {
 
 void reserve_start(void) {
     cgroup_visit("memory", take_limited, NULL);
-    reserve_refill();
 }
 
 void reserve_stop(void) {

@@ -18,8 +18,8 @@
 // connection half of one.
 enum { RESERVE_BYTES_MOST = 12 << 20 };
 
-// Keeps memory aside if the process has a limit. Where there is no memory for it there is none
-// kept. Context: start-up.
+// Looks for the limit of the process. Keeping memory aside is left to the first refill, in a thread
+// that nobody waits for: it takes milliseconds. Context: start-up.
 void reserve_start(void);
 void reserve_stop(void);
 
@@ -32,5 +32,6 @@ bool reserve_make_room(size_t bytes);
 // deflate, buffers. STATUS_NO_MEMORY. Context: any thread, not signal.
 MUST_USE enum status reserve_prepare(void);
 
-// Nobody reads any more. Context: any thread.
+// Nobody reads, or not yet: keeps aside what there should be, as far as there is room. Context: any
+// thread.
 void reserve_refill(void);
