@@ -18,10 +18,13 @@ static inline find_lanes find_load(const uint8_t *at) {
     return lanes;
 }
 
-static inline bool find_any(find_lanes found) {
+// The index of the first lane that is found; FIND_STEP when there is none. Little-endian, as all
+// machines are that this is built for.
+static inline unsigned find_first(find_lanes found) {
     uint64_t halves[2];
     memcpy(halves, &found, sizeof(found));
-    return (halves[0] | halves[1]) != 0;
+    if (halves[0] != 0) return (unsigned)__builtin_ctzll(halves[0]) / 8;
+    return halves[1] != 0 ? 8 + (unsigned)__builtin_ctzll(halves[1]) / 8 : FIND_STEP;
 }
 
 // The first byte of [at, end) that is not plain within a JSON string: a quote, a backslash, a
@@ -29,7 +32,8 @@ static inline bool find_any(find_lanes found) {
 static inline const uint8_t *find_in_string(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= FIND_STEP; at += FIND_STEP) {
         find_lanes lanes = find_load(at);
-        if (find_any((lanes < ' ') | (lanes == '"') | (lanes == '\\'))) break;
+        unsigned index = find_first((lanes < ' ') | (lanes == '"') | (lanes == '\\'));
+        if (index != FIND_STEP) return at + index;
     }
     while (at != end && (int8_t)*at >= ' ' && *at != '"' && *at != '\\') at++;
     return at;
@@ -39,7 +43,8 @@ static inline const uint8_t *find_in_string(const uint8_t *at, const uint8_t *en
 static inline const uint8_t *find_line_end(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= FIND_STEP; at += FIND_STEP) {
         find_lanes lanes = find_load(at);
-        if (find_any((lanes == '\n') | (lanes == '\r'))) break;
+        unsigned index = find_first((lanes == '\n') | (lanes == '\r'));
+        if (index != FIND_STEP) return at + index;
     }
     while (at != end && *at != '\n' && *at != '\r') at++;
     return at;

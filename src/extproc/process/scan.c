@@ -154,6 +154,19 @@ static int finish_string(struct scan *scan) {
     return SCAN_KEY;
 }
 
+// What a letter behind a backslash means; 0: nothing.
+static const uint8_t meanings[256] = {
+    ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
+static int digit_of(uint8_t c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
 static int take_character(struct scan *scan) {
     while (scan->utf8.left != 0) {
         if (scan->next == scan->end) return SCAN_MORE;
@@ -191,13 +204,6 @@ static bool finish_unit(struct scan *scan) {
     return true;
 }
 
-static int digit_of(uint8_t c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 static int take_unit(struct scan *scan) {
     while (scan->unit_left != 0) {
         if (scan->next == scan->end) return SCAN_MORE;
@@ -223,7 +229,6 @@ static int take_second(struct scan *scan) {
 // Behind a backslash.
 static int take_escape(struct scan *scan) {
     if (scan->next == scan->end) return SCAN_MORE;
-    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     uint8_t c = *scan->next++;
     if (c == 'u') {
         scan->part = PART_UNIT;
@@ -231,16 +236,43 @@ static int take_escape(struct scan *scan) {
         scan->unit = 0;
         return NO_TOKEN;
     }
-    const char *letter = c != '\0' && scan->high_unit == 0 ? strchr(letters, c) : NULL;
-    if (letter == NULL) return fail_at(scan, scan->next - 1, "an unknown escape in a string");
-    keep(scan, (const uint8_t *)&meanings[letter - letters], 1);
+    if (meanings[c] == '\0' || scan->high_unit != 0) {
+        return fail_at(scan, scan->next - 1, "an unknown escape in a string");
+    }
+    keep(scan, &meanings[c], 1);
     scan->part = PART_PLAIN;
     return NO_TOKEN;
 }
 
+// The short way past what is not plain, where all of it is in the piece and it can stay as it is:
+// a character beyond ASCII, and an escape when nobody wants the text. How many bytes it has; 0:
+// this is not the way.
+static size_t measure_whole(const struct scan *scan, const uint8_t *at) {
+    size_t left = (size_t)(scan->end - at);
+    if (*at >= 0x80) {
+        struct utf8 utf8;
+        size_t len = 1;
+        if (!utf8_begin(&utf8, *at) || left <= utf8.left) return 0;
+        for (; utf8.left != 0; len++) {
+            if (!utf8_go_on(&utf8, at[len])) return 0;
+        }
+        return len;
+    }
+    if (*at != '\\' || !scan->is_skipping || left < 6) return 0;
+    if (at[1] != 'u') return meanings[at[1]] != '\0' ? 2 : 0;
+    int high = digit_of(at[2]) * 16 | digit_of(at[3]), low = digit_of(at[4]) * 16 | digit_of(at[5]);
+    bool is_surrogate = (high & 0xf8) == 0xd8;
+    return high >= 0 && low >= 0 && !is_surrogate ? 6 : 0;
+}
+
 static int take_plain(struct scan *scan) {
-    scan->next = find_in_string(scan->next, scan->end);
-    if (scan->next == scan->end) return SCAN_MORE;
+    size_t whole;
+    do {
+        scan->next = find_in_string(scan->next, scan->end);
+        if (scan->next == scan->end) return SCAN_MORE;
+        whole = measure_whole(scan, scan->next);
+        scan->next += whole;
+    } while (whole != 0);
     uint8_t c = *scan->next++;
     if (c == '"') return finish_string(scan);
     if (c == '\\') {

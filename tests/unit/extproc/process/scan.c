@@ -129,66 +129,67 @@ static void test_scan__numbers_are_whole_or_not(void **state) {
     assert_int_equal(scan.number, 42);
 }
 
+static const struct {
+    const char *text;
+    size_t offset;
+    const char *part;
+} bad[] = {
+    {"", 0, "ends too early"},
+    {" ", 1, "ends too early"},
+    {"{", 1, "ends too early"},
+    {"{\"a\"", 4, "ends too early"},
+    {"[1", 2, "ends too early"},
+    {"[1,]", 3, "a value is expected"},
+    {"{\"a\":1,}", 7, "a key in quotes is expected"},
+    {"{a:1}", 1, "a key in quotes or '}'"},
+    {"{\"a\" 1}", 5, "':' is expected"},
+    {"{\"a\":}", 5, "a value is expected"},
+    {"{\"a\":1 \"b\":2}", 7, "',' or the end"},
+    {"{\"a\"}", 4, "':' is expected"},
+    {"[1}", 2, "',' or the end"},
+    {"[}", 1, "a value or ']'"},
+    {"{]", 1, "a key in quotes or '}'"},
+    {"'a'", 0, "a value"},
+    {"[1] x", 4, "nothing may follow"},
+    {"{}{}", 2, "nothing may follow"},
+    {"]", 0, "a value"},
+    {",", 0, "a value"},
+    {"// c\n1", 0, "a value"},
+    {"NaN", 0, "a value"},
+    {"\xef\xbb\xbf{}", 0, "a value"},
+    {"\"\x01\"", 1, "control character"},
+    {"\"\x1f\"", 1, "control character"},
+    {"\"a", 2, "ends too early"},
+    {"\"\xff\"", 1, "UTF-8"},
+    {"\"\xc0\x80\"", 1, "UTF-8"},          // overlong
+    {"\"\xe0\x80\x80\"", 2, "UTF-8"},      // overlong
+    {"\"\xed\xa0\x80\"", 2, "UTF-8"},      // a surrogate
+    {"\"\xf4\x90\x80\x80\"", 2, "UTF-8"},  // past the last character
+    {"\"\xe2\x82\"", 3, "UTF-8"},          // cut by the quote
+    {"\"\\x\"", 2, "unknown escape"},
+    {"\"\\u12g4\"", 5, "hexadecimal"},
+    {"\"\\ud800\"", 7, "surrogate"},
+    {"\"\\ud800x\\udc00\"", 7, "surrogate"},
+    {"\"\\ud800\\n\"", 8, "unknown escape"},
+    {"\"\\ud800\\u0041\"", 12, "surrogate"},
+    {"\"\\udc00\"", 6, "surrogate"},
+    {"01", 1, "malformed number"},
+    {"-", 1, "ends too early"},
+    {"-x", 1, "ends too early"},
+    {"1.", 2, "ends too early"},
+    {"[1.]", 3, "a number ends too early"},
+    {"1.e5", 2, "malformed number"},
+    {"1e", 2, "ends too early"},
+    {"+1", 0, "a value"},
+    {".5", 0, "a value"},
+    {"1-2", 1, "malformed number"},
+    {"tru", 3, "ends too early"},
+    {"trux", 3, "unknown word"},
+    {"nul ", 3, "unknown word"},
+};
+
 static void test_scan__is_strict_and_says_where(void **state) {
     (void)state;
-    static const struct {
-        const char *text;
-        size_t offset;
-        const char *part;
-    } bad[] = {
-        {"", 0, "ends too early"},
-        {" ", 1, "ends too early"},
-        {"{", 1, "ends too early"},
-        {"{\"a\"", 4, "ends too early"},
-        {"[1", 2, "ends too early"},
-        {"[1,]", 3, "a value is expected"},
-        {"{\"a\":1,}", 7, "a key in quotes is expected"},
-        {"{a:1}", 1, "a key in quotes or '}'"},
-        {"{\"a\" 1}", 5, "':' is expected"},
-        {"{\"a\":}", 5, "a value is expected"},
-        {"{\"a\":1 \"b\":2}", 7, "',' or the end"},
-        {"{\"a\"}", 4, "':' is expected"},
-        {"[1}", 2, "',' or the end"},
-        {"[}", 1, "a value or ']'"},
-        {"{]", 1, "a key in quotes or '}'"},
-        {"'a'", 0, "a value"},
-        {"[1] x", 4, "nothing may follow"},
-        {"{}{}", 2, "nothing may follow"},
-        {"]", 0, "a value"},
-        {",", 0, "a value"},
-        {"// c\n1", 0, "a value"},
-        {"NaN", 0, "a value"},
-        {"\xef\xbb\xbf{}", 0, "a value"},
-        {"\"\x01\"", 1, "control character"},
-        {"\"\x1f\"", 1, "control character"},
-        {"\"a", 2, "ends too early"},
-        {"\"\xff\"", 1, "UTF-8"},
-        {"\"\xc0\x80\"", 1, "UTF-8"},          // overlong
-        {"\"\xe0\x80\x80\"", 2, "UTF-8"},      // overlong
-        {"\"\xed\xa0\x80\"", 2, "UTF-8"},      // a surrogate
-        {"\"\xf4\x90\x80\x80\"", 2, "UTF-8"},  // past the last character
-        {"\"\xe2\x82\"", 3, "UTF-8"},          // cut by the quote
-        {"\"\\x\"", 2, "unknown escape"},
-        {"\"\\u12g4\"", 5, "hexadecimal"},
-        {"\"\\ud800\"", 7, "surrogate"},
-        {"\"\\ud800x\\udc00\"", 7, "surrogate"},
-        {"\"\\ud800\\n\"", 8, "unknown escape"},
-        {"\"\\ud800\\u0041\"", 12, "surrogate"},
-        {"\"\\udc00\"", 6, "surrogate"},
-        {"01", 1, "malformed number"},
-        {"-", 1, "ends too early"},
-        {"-x", 1, "ends too early"},
-        {"1.", 2, "ends too early"},
-        {"[1.]", 3, "a number ends too early"},
-        {"1.e5", 2, "malformed number"},
-        {"1e", 2, "ends too early"},
-        {"+1", 0, "a value"},
-        {".5", 0, "a value"},
-        {"1-2", 1, "malformed number"},
-        {"tru", 3, "ends too early"},
-        {"trux", 3, "unknown word"},
-        {"nul ", 3, "unknown word"},
-    };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         for (size_t step = 1; step < 30; step += 28) {
             struct fault fault = {0};
@@ -198,6 +199,22 @@ static void test_scan__is_strict_and_says_where(void **state) {
             if (!is_same) fail_msg("%s: %s at %zu", bad[i].text, fault.what, fault.offset);
         }
     }
+}
+
+static void test_scan__is_as_strict_with_what_is_skipped(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        if (bad[i].text[0] != '"' || strstr(bad[i].part, "ends too early") != NULL) continue;
+        char text[64];
+        struct fault fault = {0};
+        snprintf(text, sizeof(text), "{\"-\":[%s,\"0123456789\"]}", bad[i].text);
+        assert_false(read_in_steps(text, strlen(text), sizeof(text), &fault));
+        bool is_same = strstr(fault.what, bad[i].part) != NULL && fault.offset == bad[i].offset + 6;
+        if (!is_same) fail_msg("%s: %s at %zu", text, fault.what, fault.offset);
+    }
+    assert_tokens_cut(
+        "{\"-\":\"\\\\\\\"\\u0041\\uD83D\\udE00\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\\n\",\"e\":2}",
+        "{ k:- k:e 2 }");
 }
 
 static void test_scan__depth_has_a_limit(void **state) {
