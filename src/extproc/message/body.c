@@ -1,54 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wire format: https://protobuf.dev/programming-guides/encoding
 #include "extproc/message/body.h"
 
 #include "base/attributes.h"
-
-// Wire types, and the longest varint that is read here.
-enum { VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5, VARINT_MOST_BYTES = 10 };
+#include "extproc/message/wire.h"
 
 /* reading */
 
-struct field {
-    uint64_t tag;  // number and wire type
-    uint64_t number;
-    struct bytes bytes;
-};
-
-#define TAG(number, type) ((uint64_t)(number) << 3 | (type))
-
-static bool read_varint(struct bytes *from, uint64_t *ret_value) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < from->len && i < VARINT_MOST_BYTES; i++) {
-        value |= (uint64_t)(from->data[i] & 0x7f) << (7 * i);
-        if (from->data[i] >= 0x80) continue;
-        from->data += i + 1;
-        from->len -= i + 1;
-        *ret_value = value;
-        return true;
-    }
-    return false;
-}
-
-// Only the wire types that the messages here have.
-static bool read_field(struct bytes *from, struct field *ret_field) {
-    if (!read_varint(from, &ret_field->tag)) return false;
-    if ((ret_field->tag & 7) == VARINT) return read_varint(from, &ret_field->number);
-    uint64_t len;
-    if ((ret_field->tag & 7) != LENGTH || !read_varint(from, &len) || len > from->len) return false;
-    ret_field->bytes = bytes_of(from->data, (size_t)len);
-    from->data += len;
-    from->len -= (size_t)len;
-    return true;
-}
-
 static bool read_http_body(struct bytes from, struct message *message) {
-    struct field field;
+    struct wire_field field;
     while (from.len != 0) {
-        if (!read_field(&from, &field)) return false;
+        if (!wire_read_field(&from, &field)) return false;
         switch (field.tag) {
-        case TAG(1, LENGTH): message->body = field.bytes; break;
-        case TAG(2, VARINT): message->end_of_stream = field.number != 0; break;
+        case WIRE_TAG(1, WIRE_LENGTH): message->body = field.bytes; break;
+        case WIRE_TAG(2, WIRE_VARINT): message->end_of_stream = field.number != 0; break;
         default: return false;
         }
     }
@@ -57,19 +21,19 @@ static bool read_http_body(struct bytes from, struct message *message) {
 
 bool body_decode(struct bytes serialised, struct message *ret_message) {
     struct message message = {0};
-    struct field field;
+    struct wire_field field;
     int body_count = 0;
     while (serialised.len != 0) {
-        if (!read_field(&serialised, &field)) return false;
+        if (!wire_read_field(&serialised, &field)) return false;
         switch (field.tag) {
-        case TAG(4, LENGTH):
-        case TAG(5, LENGTH):
-            message.kind = field.tag == TAG(4, LENGTH) ? MESSAGE_REQUEST_BODY
-                                                       : MESSAGE_RESPONSE_BODY;
+        case WIRE_TAG(4, WIRE_LENGTH):
+        case WIRE_TAG(5, WIRE_LENGTH):
+            message.kind = field.tag == WIRE_TAG(4, WIRE_LENGTH) ? MESSAGE_REQUEST_BODY
+                                                                 : MESSAGE_RESPONSE_BODY;
             if (body_count++ != 0 || !read_http_body(field.bytes, &message)) return false;
             break;
-        case TAG(8, LENGTH): break;  // metadata_context
-        case TAG(10, VARINT): message.is_observed = field.number != 0; break;
+        case WIRE_TAG(8, WIRE_LENGTH): break;  // metadata_context
+        case WIRE_TAG(10, WIRE_VARINT): message.is_observed = field.number != 0; break;
         default: return false;
         }
     }
@@ -109,17 +73,18 @@ static void nest(struct nesting *nesting, uint8_t tag) {
 
 static void nest_body(struct nesting *nesting, const struct message_answer *answer,
                       struct bytes common) {
-    static const uint8_t end_of_stream[] = {TAG(2, VARINT), 1};
-    nest(nesting, answer->kind == MESSAGE_REQUEST_BODY ? TAG(3, LENGTH) : TAG(4, LENGTH));
-    nest(nesting, TAG(1, LENGTH));  // CommonResponse
+    static const uint8_t end_of_stream[] = {WIRE_TAG(2, WIRE_VARINT), 1};
+    nest(nesting, answer->kind == MESSAGE_REQUEST_BODY ? WIRE_TAG(3, WIRE_LENGTH)
+                                                       : WIRE_TAG(4, WIRE_LENGTH));
+    nest(nesting, WIRE_TAG(1, WIRE_LENGTH));  // CommonResponse
     nesting->fields[1].before = common;
-    nest(nesting, TAG(3, LENGTH));  // body_mutation
+    nest(nesting, WIRE_TAG(3, WIRE_LENGTH));  // body_mutation
     if (answer->body_change == MESSAGE_BODY_PASSED) {
-        nest(nesting, TAG(3, LENGTH));  // streamed_response
+        nest(nesting, WIRE_TAG(3, WIRE_LENGTH));  // streamed_response
         size_t len = answer->body_is_last ? sizeof(end_of_stream) : 0;
         nesting->fields[3].behind = bytes_of(end_of_stream, len);
     }
-    nest(nesting, TAG(1, LENGTH));  // body
+    nest(nesting, WIRE_TAG(1, WIRE_LENGTH));  // body
 }
 
 // Fills in the lengths, innermost first, and returns the whole one.
@@ -159,16 +124,16 @@ enum status body_encode(const struct message_answer *answer, struct bytes common
 }
 
 enum status body_encode_plain(enum message_kind kind, struct buffer *serialised) {
-    enum { RESPONSE = TAG(1, LENGTH) };
+    enum { RESPONSE = WIRE_TAG(1, WIRE_LENGTH) };
     static const struct {
         uint8_t len, bytes[4];
     } plain[MESSAGE_KIND_COUNT] = {
-        [MESSAGE_REQUEST_HEADERS] = {4, {TAG(1, LENGTH), 2, RESPONSE, 0}},
-        [MESSAGE_RESPONSE_HEADERS] = {4, {TAG(2, LENGTH), 2, RESPONSE, 0}},
-        [MESSAGE_REQUEST_BODY] = {4, {TAG(3, LENGTH), 2, RESPONSE, 0}},
-        [MESSAGE_RESPONSE_BODY] = {4, {TAG(4, LENGTH), 2, RESPONSE, 0}},
-        [MESSAGE_REQUEST_TRAILERS] = {2, {TAG(5, LENGTH), 0}},
-        [MESSAGE_RESPONSE_TRAILERS] = {2, {TAG(6, LENGTH), 0}},
+        [MESSAGE_REQUEST_HEADERS] = {4, {WIRE_TAG(1, WIRE_LENGTH), 2, RESPONSE, 0}},
+        [MESSAGE_RESPONSE_HEADERS] = {4, {WIRE_TAG(2, WIRE_LENGTH), 2, RESPONSE, 0}},
+        [MESSAGE_REQUEST_BODY] = {4, {WIRE_TAG(3, WIRE_LENGTH), 2, RESPONSE, 0}},
+        [MESSAGE_RESPONSE_BODY] = {4, {WIRE_TAG(4, WIRE_LENGTH), 2, RESPONSE, 0}},
+        [MESSAGE_REQUEST_TRAILERS] = {2, {WIRE_TAG(5, WIRE_LENGTH), 0}},
+        [MESSAGE_RESPONSE_TRAILERS] = {2, {WIRE_TAG(6, WIRE_LENGTH), 0}},
     };
     return buffer_append(serialised, bytes_of(plain[kind].bytes, plain[kind].len));
 }

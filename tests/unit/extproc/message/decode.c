@@ -103,6 +103,28 @@ static void test_decode__raw_value_wins_over_value(void **state) {
     assert_text(message.headers[0].value, "c");
 }
 
+// The library sees the list of headers as bytes.
+static void test_decode__reads_headers_as_strictly_as_the_rest(void **state) {
+    (void)state;
+    struct message message;
+    // Unknown: fields 4 (fixed64) and 5 (fixed32) of a header, 2 (a number) of the list.
+    assert_int_equal(DECODE("\x12\x17\x0a\x15\x0a\x11\x0a\x01"
+                            "a\x21"
+                            "12345678"
+                            "\x2d"
+                            "1234"
+                            "\x10\x07",
+                            &message),
+                     STATUS_OK);
+    assert_int_equal(message.header_count, 1);
+    assert_text(message.headers[0].name, "a");
+    message.header_count = 77;
+    assert_int_equal(DECODE("\x12\x04\x0a\x02\x0a\x01", &message), STATUS_MALFORMED);
+    assert_int_equal(DECODE("\x12\x06\x0a\x04\x0a\x02\x0a\x01", &message), STATUS_MALFORMED);
+    assert_int_equal(DECODE("\x12\x06\x0a\x04\x0a\x02\x0f\x01", &message), STATUS_MALFORMED);
+    assert_int_equal(message.header_count, 77);  // untouched
+}
+
 static void test_decode__reads_how_the_filter_is_configured(void **state) {
     (void)state;
     struct message message;

@@ -11,8 +11,6 @@
 #include "extproc/metrics.h"
 #include "extproc/process/process.h"
 
-enum { ENVOY_HEADERS_MOST = 16 };
-
 struct envoy {
     struct process_options options;
     struct metrics metrics;
@@ -111,30 +109,37 @@ static inline void envoy_send(struct envoy *envoy, ExtProc__ProcessingRequest *r
     envoy_take(envoy, verdict);
 }
 
+// An element of a HeaderMap; its length fits into two bytes.
+static inline void envoy_add_header(struct buffer *map, const char *name, const char *value) {
+    ExtProc__HeaderValue header = EXT_PROC__HEADER_VALUE__INIT;
+    header.key = envoy_text(name);
+    header.raw_value = envoy_text(value);
+    size_t size = ext_proc__header_value__get_packed_size(&header);
+    const uint8_t prefix[] = {0x0a, (uint8_t)(size | 0x80), (uint8_t)(size >> 7)};
+    uint8_t *room;
+    assert_true(size < 1 << 14);
+    assert_int_equal(buffer_append(map, bytes_of(prefix, sizeof(prefix))), STATUS_OK);
+    assert_int_equal(buffer_reserve(map, size, &room), STATUS_OK);
+    map->len += ext_proc__header_value__pack(&header, room);
+}
+
 // Pairs of name and value, then NULL. `which` is a field number of ProcessingRequest.
 static inline void envoy_send_headers(struct envoy *envoy, int which, bool is_last, ...) {
     ExtProc__ProcessingRequest request = EXT_PROC__PROCESSING_REQUEST__INIT;
     ExtProc__HttpHeaders headers = EXT_PROC__HTTP_HEADERS__INIT;
-    ExtProc__HeaderMap map = EXT_PROC__HEADER_MAP__INIT;
-    ExtProc__HeaderValue values[ENVOY_HEADERS_MOST], *list[ENVOY_HEADERS_MOST];
+    struct buffer map = {0};
     va_list arguments;
     va_start(arguments, is_last);
-    for (const char *name; (name = va_arg(arguments, const char *)) != NULL; map.n_headers++) {
-        const char *value = va_arg(arguments, const char *);
-        assert_true(map.n_headers < ENVOY_HEADERS_MOST);
-        list[map.n_headers] = &values[map.n_headers];
-        ext_proc__header_value__init(&values[map.n_headers]);
-        values[map.n_headers].key = (ProtobufCBinaryData){strlen(name), (uint8_t *)(uintptr_t)name};
-        values[map.n_headers].raw_value = (ProtobufCBinaryData){strlen(value),
-                                                                (uint8_t *)(uintptr_t)value};
+    for (const char *name; (name = va_arg(arguments, const char *)) != NULL;) {
+        envoy_add_header(&map, name, va_arg(arguments, const char *));
     }
     va_end(arguments);
-    map.headers = list;
-    headers.headers = &map;
+    headers.headers = (ProtobufCBinaryData){map.len, map.data};
     headers.end_of_stream = is_last;
     request.request_case = (ExtProc__ProcessingRequest__RequestCase)which;
     request.request_headers = &headers;
     envoy_send(envoy, &request);
+    buffer_done(&map);
 }
 
 #define ENVOY_REQUEST_HEADERS 2
