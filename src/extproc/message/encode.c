@@ -1,222 +1,226 @@
 // SPDX-License-Identifier: Apache-2.0
-// A struct message_answer into a serialised ProcessingResponse. The library's structures point to
-// each other, so all that one answer can need stands in one struct on the stack.
+// A struct message_answer into a serialised ProcessingResponse, whose field numbers are in
+// ext_proc.proto. Everything is written from the end to the front: when the place of a length
+// comes, what it counts is there.
 #include <assert.h>
 
+#include "base/attributes.h"
 #include "extproc/message/body.h"
-#include "extproc/message/ext_proc.pb-c.h"
 #include "extproc/message/message.h"
+#include "extproc/message/wire.h"
 
 // Numbers of HeaderValueOption.HeaderAppendAction and of ProcessingMode.HeaderSendMode.
 enum { OVERWRITE_IF_EXISTS_OR_ADD = 2, HEADER_SEND = 1 };
 
-// A protobuf Struct with its entries, each of which refers to a value.
-struct struct_form {
-    ExtProc__Struct fields;
-    ExtProc__StructEntry entries[MESSAGE_METADATA_MOST];
-    ExtProc__StructEntry *entry_list[MESSAGE_METADATA_MOST];
-    ExtProc__Value values[MESSAGE_METADATA_MOST];
+// Room for the tags and lengths that stand around: a part is a header or an entry of the metadata.
+enum { PREFIX_MOST_BYTES = 6, PART_MOST_BYTES = 6 * PREFIX_MOST_BYTES, REST_MOST_BYTES = 256 };
+
+// What is written stands from `next` to the end of the room.
+struct writer {
+    uint8_t *first, *next;
 };
 
-struct mutation_form {
-    ExtProc__HeaderMutation mutation;
-    ExtProc__HeaderValueOption options[MESSAGE_SET_HEADERS_MOST];
-    ExtProc__HeaderValueOption *option_list[MESSAGE_SET_HEADERS_MOST];
-    ExtProc__HeaderValue headers[MESSAGE_SET_HEADERS_MOST];
-};
-
-struct form {
-    ExtProc__ProcessingResponse response;
-    ExtProc__HeadersResponse headers;
-    ExtProc__BodyResponse body;
-    ExtProc__TrailersResponse trailers;
-    ExtProc__CommonResponse common;
-    struct mutation_form mutation;
-    ExtProc__ImmediateResponse immediate;
-    ExtProc__HttpStatus status;
-    ExtProc__ProcessingMode mode;
-    struct struct_form metadata;
-    struct struct_form namespaces;  // of which there is one
-};
-
-// The encoder only reads, but its structure is not const.
-static ProtobufCBinaryData lend(struct bytes bytes) {
-    return (ProtobufCBinaryData){.len = bytes.len, .data = (uint8_t *)(uintptr_t)bytes.data};
+static void put_bytes(struct writer *writer, struct bytes bytes) {
+    assert((size_t)(writer->next - writer->first) >= bytes.len);
+    writer->next -= bytes.len;
+    if (bytes.len != 0) memcpy(writer->next, bytes.data, bytes.len);
 }
 
-static ProtobufCBinaryData lend_text(const char *text) {
-    return lend(bytes_of_text(text));
+static void put_varint(struct writer *writer, uint64_t value) {
+    uint8_t bytes[WIRE_VARINT_MOST_BYTES];
+    size_t len = 0;
+    for (; value >= 0x80; value >>= 7) bytes[len++] = (uint8_t)(value | 0x80);
+    bytes[len++] = (uint8_t)value;
+    put_bytes(writer, bytes_of(bytes, len));
 }
 
-static void set_header(struct mutation_form *form, struct message_header header) {
-    size_t i = form->mutation.n_set_headers++;
-    assert(i < MESSAGE_SET_HEADERS_MOST);
-    ext_proc__header_value__init(&form->headers[i]);
-    form->headers[i].key = lend(header.name);
-    // Envoy looks at raw_value alone; a header with `value` only would be emptied.
-    form->headers[i].raw_value = lend(header.value);
-    ext_proc__header_value_option__init(&form->options[i]);
-    form->options[i].header = &form->headers[i];
-    form->options[i].append_action = OVERWRITE_IF_EXISTS_OR_ADD;
-    form->option_list[i] = &form->options[i];
-    form->mutation.set_headers = form->option_list;
+static void put_byte(struct writer *writer, uint8_t byte) {
+    assert(writer->next != writer->first);
+    *--writer->next = byte;
 }
 
-static enum status remove_headers(struct mutation_form *form, const struct bytes *names,
-                                  size_t count, struct arena *arena) {
-    if (count == 0) return STATUS_OK;
-    ProtobufCBinaryData *list = arena_alloc(arena, count * sizeof(*list));
-    if (list == NULL) return STATUS_NO_MEMORY;
-    for (size_t i = 0; i < count; i++) list[i] = lend(names[i]);
-    form->mutation.remove_headers = list;
-    form->mutation.n_remove_headers = count;
-    return STATUS_OK;
+// Field numbers are small: a tag is a byte.
+static void put_tag(struct writer *writer, unsigned number, unsigned type) {
+    put_byte(writer, (uint8_t)WIRE_TAG(number, type));
 }
 
-static enum status fill_common(struct form *form, const struct message_answer *answer,
-                               struct arena *arena) {
-    ext_proc__common_response__init(&form->common);
-    form->common.clear_route_cache = answer->clears_route_cache;
-    if (answer->set_header_count == 0 && answer->remove_header_count == 0) return STATUS_OK;
-    ext_proc__header_mutation__init(&form->mutation.mutation);
-    form->common.header_mutation = &form->mutation.mutation;
-    for (size_t i = 0; i < answer->set_header_count; i++) {
-        set_header(&form->mutation, answer->set_headers[i]);
-    }
-    return remove_headers(&form->mutation, answer->remove_headers, answer->remove_header_count,
-                          arena);
+static void put_number(struct writer *writer, unsigned number, uint64_t value) {
+    if (value == 0) return;
+    put_varint(writer, value);
+    put_tag(writer, number, WIRE_VARINT);
 }
 
-static const ExtProc__ProcessingResponse__ResponseCase response_cases[MESSAGE_KIND_COUNT] = {
-    [MESSAGE_REQUEST_HEADERS] = EXT_PROC__PROCESSING_RESPONSE__RESPONSE_REQUEST_HEADERS,
-    [MESSAGE_REQUEST_BODY] = EXT_PROC__PROCESSING_RESPONSE__RESPONSE_REQUEST_BODY,
-    [MESSAGE_REQUEST_TRAILERS] = EXT_PROC__PROCESSING_RESPONSE__RESPONSE_REQUEST_TRAILERS,
-    [MESSAGE_RESPONSE_HEADERS] = EXT_PROC__PROCESSING_RESPONSE__RESPONSE_RESPONSE_HEADERS,
-    [MESSAGE_RESPONSE_BODY] = EXT_PROC__PROCESSING_RESPONSE__RESPONSE_RESPONSE_BODY,
-    [MESSAGE_RESPONSE_TRAILERS] = EXT_PROC__PROCESSING_RESPONSE__RESPONSE_RESPONSE_TRAILERS,
-};
-
-static enum status fill_kind(struct form *form, const struct message_answer *answer,
-                             struct arena *arena) {
-    ExtProc__ProcessingResponse *response = &form->response;
-    response->response_case = response_cases[answer->kind];
-    if (answer->kind == MESSAGE_REQUEST_TRAILERS || answer->kind == MESSAGE_RESPONSE_TRAILERS) {
-        ext_proc__trailers_response__init(&form->trailers);
-        response->request_trailers = &form->trailers;  // a union with response_trailers
-        return STATUS_OK;
-    }
-    if (answer->kind == MESSAGE_REQUEST_BODY || answer->kind == MESSAGE_RESPONSE_BODY) {
-        ext_proc__body_response__init(&form->body);
-        form->body.response = &form->common;
-        response->request_body = &form->body;
+// What was put since `next` stood at `end` becomes the field of this number.
+static void close_field(struct writer *writer, unsigned number, const uint8_t *end) {
+    size_t len = (size_t)(end - writer->next);
+    if (LIKELY(len < 0x80)) {
+        put_byte(writer, (uint8_t)len);
     } else {
-        ext_proc__headers_response__init(&form->headers);
-        form->headers.response = &form->common;
-        response->request_headers = &form->headers;
+        put_varint(writer, len);
     }
-    return fill_common(form, answer, arena);
+    put_tag(writer, number, WIRE_LENGTH);
 }
 
-static void fill_mode(struct form *form, const struct message_answer *answer) {
+static void put_field(struct writer *writer, unsigned number, struct bytes bytes) {
+    const uint8_t *end = writer->next;
+    put_bytes(writer, bytes);
+    close_field(writer, number, end);
+}
+
+/* CommonResponse */
+
+static void put_set_header(struct writer *writer, struct message_header header) {
+    const uint8_t *option_end = writer->next;
+    put_number(writer, 3, OVERWRITE_IF_EXISTS_OR_ADD);
+    const uint8_t *header_end = writer->next;
+    // Envoy looks at raw_value alone; a header with `value` only would be emptied.
+    put_field(writer, 3, header.value);
+    put_field(writer, 1, header.name);
+    close_field(writer, 1, header_end);
+    close_field(writer, 1, option_end);
+}
+
+static void put_common(struct writer *writer, const struct message_answer *answer) {
+    put_number(writer, 5, answer->clears_route_cache);
+    if (answer->set_header_count == 0 && answer->remove_header_count == 0) return;
+    const uint8_t *end = writer->next;
+    for (size_t i = answer->remove_header_count; i-- > 0;) {
+        put_field(writer, 2, answer->remove_headers[i]);
+    }
+    for (size_t i = answer->set_header_count; i-- > 0;) {
+        put_set_header(writer, answer->set_headers[i]);
+    }
+    close_field(writer, 2, end);
+}
+
+static void put_kind(struct writer *writer, const struct message_answer *answer) {
+    static const uint8_t numbers[MESSAGE_KIND_COUNT] = {
+        [MESSAGE_REQUEST_HEADERS] = 1,  [MESSAGE_RESPONSE_HEADERS] = 2,
+        [MESSAGE_REQUEST_BODY] = 3,     [MESSAGE_RESPONSE_BODY] = 4,
+        [MESSAGE_REQUEST_TRAILERS] = 5, [MESSAGE_RESPONSE_TRAILERS] = 6,
+    };
+    const uint8_t *end = writer->next;
+    bool is_trailers = answer->kind == MESSAGE_REQUEST_TRAILERS ||
+                       answer->kind == MESSAGE_RESPONSE_TRAILERS;
+    if (!is_trailers) {
+        put_common(writer, answer);
+        close_field(writer, 1, end);
+    }
+    close_field(writer, numbers[answer->kind], end);
+}
+
+/* the rest of a ProcessingResponse */
+
+static void put_mode(struct writer *writer, const struct message_answer *answer) {
     if (!answer->overrides_mode) return;
-    ext_proc__processing_mode__init(&form->mode);
-    form->mode.request_body_mode = answer->request_body_mode;
-    form->mode.response_body_mode = answer->response_body_mode;
+    const uint8_t *end = writer->next;
     bool is_streamed = answer->response_body_mode == MESSAGE_BODY_STREAMED;
-    form->mode.response_trailer_mode = is_streamed ? HEADER_SEND : 0;
-    form->response.mode_override = &form->mode;
+    put_number(writer, 6, is_streamed ? HEADER_SEND : 0);
+    put_number(writer, 4, answer->response_body_mode);
+    put_number(writer, 3, answer->request_body_mode);
+    close_field(writer, 9, end);
 }
 
-static ExtProc__Value *add_entry(struct struct_form *form, const char *key) {
-    size_t i = form->fields.n_fields++;
-    assert(i < MESSAGE_METADATA_MOST);
-    ext_proc__value__init(&form->values[i]);
-    ext_proc__struct_entry__init(&form->entries[i]);
-    form->entries[i].key = lend_text(key);
-    form->entries[i].value = &form->values[i];
-    form->entry_list[i] = &form->entries[i];
-    form->fields.fields = form->entry_list;
-    return &form->values[i];
-}
-
-static void fill_metadata(struct form *form, const struct message_answer *answer) {
-    if (answer->metadata_count == 0) return;
-    ext_proc__struct__init(&form->metadata.fields);
-    for (size_t i = 0; i < answer->metadata_count; i++) {
-        const struct message_metadata *from = &answer->metadata[i];
-        ExtProc__Value *value = add_entry(&form->metadata, from->key);
-        if (from->is_text) {
-            value->kind_case = EXT_PROC__VALUE__KIND_STRING_VALUE;
-            value->string_value = lend(from->text);
-        } else {
-            value->kind_case = EXT_PROC__VALUE__KIND_NUMBER_VALUE;
-            value->number_value = from->number;
-        }
+// Field 2 of an entry: a google.protobuf.Value.
+static void put_value(struct writer *writer, const struct message_metadata *metadata) {
+    const uint8_t *end = writer->next;
+    if (metadata->is_text) {
+        put_field(writer, 3, metadata->text);
+    } else {
+        put_bytes(writer, bytes_of(&metadata->number, sizeof(metadata->number)));
+        put_tag(writer, 2, WIRE_FIXED64);
     }
-    ext_proc__struct__init(&form->namespaces.fields);
-    ExtProc__Value *namespace = add_entry(&form->namespaces, "io.envoy.ai_gateway");
-    namespace->kind_case = EXT_PROC__VALUE__KIND_STRUCT_VALUE;
-    namespace->struct_value = &form->metadata.fields;
-    form->response.dynamic_metadata = &form->namespaces.fields;
+    close_field(writer, 2, end);
 }
 
-static void fill_immediate(struct form *form, const struct message_immediate *immediate) {
-    ext_proc__http_status__init(&form->status);
-    form->status.code = immediate->http_status;
-    ext_proc__header_mutation__init(&form->mutation.mutation);
-    set_header(&form->mutation, (struct message_header){
-                                    .name = BYTES_LITERAL("content-type"),
-                                    .value = bytes_of_text(immediate->content_type),
-                                });
-    ext_proc__immediate_response__init(&form->immediate);
-    form->immediate.status = &form->status;
-    form->immediate.headers = &form->mutation.mutation;
-    form->immediate.body = lend(immediate->body);
-    form->immediate.details = lend_text(immediate->details);
-    form->response.response_case = EXT_PROC__PROCESSING_RESPONSE__RESPONSE_IMMEDIATE_RESPONSE;
-    form->response.immediate_response = &form->immediate;
+// A Struct, the value of the one entry of another one.
+static void put_metadata(struct writer *writer, const struct message_answer *answer) {
+    if (answer->metadata_count == 0) return;
+    const uint8_t *end = writer->next;
+    for (size_t i = answer->metadata_count; i-- > 0;) {
+        const uint8_t *entry_end = writer->next;
+        put_value(writer, &answer->metadata[i]);
+        put_field(writer, 1, bytes_of_text(answer->metadata[i].key));
+        close_field(writer, 1, entry_end);
+    }
+    close_field(writer, 5, end);
+    close_field(writer, 2, end);
+    put_field(writer, 1, BYTES_LITERAL("io.envoy.ai_gateway"));
+    close_field(writer, 1, end);
+    close_field(writer, 8, end);
 }
 
-// The answer's CommonResponse by itself.
-static enum status encode_common(struct form *form, const struct message_answer *answer,
-                                 struct arena *arena, struct bytes *ret_common) {
-    enum status status = fill_common(form, answer, arena);
-    if (status != STATUS_OK) return status;
-    size_t size = ext_proc__common_response__get_packed_size(&form->common);
-    uint8_t *room = arena_alloc(arena, size);
-    if (room == NULL) return STATUS_NO_MEMORY;
-    *ret_common = bytes_of(room, ext_proc__common_response__pack(&form->common, room));
-    return STATUS_OK;
+static void put_immediate(struct writer *writer, const struct message_immediate *immediate) {
+    const uint8_t *end = writer->next;
+    put_field(writer, 5, bytes_of_text(immediate->details));
+    put_field(writer, 3, immediate->body);
+    const uint8_t *headers_end = writer->next;
+    put_set_header(writer, (struct message_header){
+                               .name = BYTES_LITERAL("content-type"),
+                               .value = bytes_of_text(immediate->content_type),
+                           });
+    close_field(writer, 2, headers_end);
+    const uint8_t *status_end = writer->next;
+    put_number(writer, 1, immediate->http_status);
+    close_field(writer, 1, status_end);
+    close_field(writer, 7, end);
 }
 
 static bool changes_body(const struct message_answer *answer) {
     return answer->immediate == NULL && answer->body_change != MESSAGE_BODY_STAYS;
 }
 
-static enum status encode_form(const struct message_answer *answer, struct arena *arena,
-                               struct buffer *serialised) {
-    struct form form UNINITIALIZED;
-    struct bytes common = BYTES_EMPTY;
-    enum status status = STATUS_OK;
-    ext_proc__processing_response__init(&form.response);
-    if (answer->immediate != NULL) {
-        fill_immediate(&form, answer->immediate);
-    } else {
-        status = changes_body(answer) ? encode_common(&form, answer, arena, &common)
-                                      : fill_kind(&form, answer, arena);
-        if (status != STATUS_OK) return status;
-        fill_mode(&form, answer);
-        fill_metadata(&form, answer);
+// What all but a changed body can take at most.
+static size_t most_bytes(const struct message_answer *answer) {
+    size_t most = REST_MOST_BYTES;
+    for (size_t i = 0; i < answer->set_header_count; i++) {
+        const struct message_header *header = &answer->set_headers[i];
+        most += PART_MOST_BYTES + header->name.len + header->value.len;
     }
-    uint8_t *room;
-    size_t size = ext_proc__processing_response__get_packed_size(&form.response);
-    status = buffer_reserve(serialised, size, &room);
-    if (status != STATUS_OK) return status;
-    serialised->len += ext_proc__processing_response__pack(&form.response, room);
-    return changes_body(answer) ? body_encode(answer, common, serialised) : STATUS_OK;
+    for (size_t i = 0; i < answer->remove_header_count; i++) {
+        most += PREFIX_MOST_BYTES + answer->remove_headers[i].len;
+    }
+    for (size_t i = 0; i < answer->metadata_count; i++) {
+        most += PART_MOST_BYTES + strlen(answer->metadata[i].key) + answer->metadata[i].text.len;
+    }
+    const struct message_immediate *immediate = answer->immediate;
+    if (immediate == NULL) return most;
+    return most + strlen(immediate->content_type) + immediate->body.len +
+           strlen(immediate->details);
 }
 
-// What a form is needed for.
+// All but a changed body and what stands around it.
+static enum status encode_much(const struct message_answer *answer, struct buffer *serialised) {
+    uint8_t *room;
+    size_t most = most_bytes(answer);
+    enum status status = buffer_reserve(serialised, most, &room);
+    if (status != STATUS_OK) return status;
+    struct writer writer = {.first = room, .next = room + most};
+    if (answer->immediate != NULL) {
+        put_immediate(&writer, answer->immediate);
+    } else {
+        put_mode(&writer, answer);
+        put_metadata(&writer, answer);
+        if (!changes_body(answer)) put_kind(&writer, answer);
+    }
+    size_t len = (size_t)(room + most - writer.next);
+    memmove(room, writer.next, len);
+    serialised->len += len;
+    return STATUS_OK;
+}
+
+static enum status encode_body(const struct message_answer *answer, struct arena *arena,
+                               struct buffer *serialised) {
+    size_t most = most_bytes(answer);
+    uint8_t *room = arena_alloc(arena, most);
+    if (room == NULL) return STATUS_NO_MEMORY;
+    struct writer writer = {.first = room, .next = room + most};
+    put_common(&writer, answer);
+    size_t len = (size_t)(room + most - writer.next);
+    return body_encode(answer, bytes_of(writer.next, len), serialised);
+}
+
+// What goes beyond "go on", or beyond the body.
 static bool says_much(const struct message_answer *answer) {
     return answer->immediate != NULL || answer->set_header_count != 0 ||
            answer->remove_header_count != 0 || answer->clears_route_cache ||
@@ -230,7 +234,9 @@ enum status message_encode(const struct message_answer *answer, struct arena *ar
                                     : body_encode_plain(answer->kind, serialised);
     }
     size_t before = serialised->len;
-    enum status status = encode_form(answer, arena, serialised);
+    enum status status = encode_much(answer, serialised);
+    if (status == STATUS_OK && changes_body(answer))
+        status = encode_body(answer, arena, serialised);
     if (status != STATUS_OK) serialised->len = before;
     return status;
 }

@@ -11,6 +11,8 @@
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_LENGTH = 2, WIRE_FIXED32 = 5 };
 
+enum { WIRE_VARINT_MOST_BYTES = 10 };
+
 #define WIRE_TAG(number, type) ((uint64_t)(number) << 3 | (type))
 
 struct wire_field {
@@ -20,9 +22,8 @@ struct wire_field {
 };
 
 static inline bool wire_read_varint(struct bytes *from, uint64_t *ret_value) {
-    enum { MOST_BYTES = 10 };
     uint64_t value = 0;
-    for (size_t i = 0; i < from->len && i < MOST_BYTES; i++) {
+    for (size_t i = 0; i < from->len && i < WIRE_VARINT_MOST_BYTES; i++) {
         value |= (uint64_t)(from->data[i] & 0x7f) << (7 * i);
         if (from->data[i] >= 0x80) continue;
         from->data += i + 1;

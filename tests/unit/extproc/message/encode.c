@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "extproc/message/ext_proc.pb-c.h"
+
 static uint8_t room[4096];
 static struct arena arena;
 static struct buffer out;
@@ -161,17 +163,41 @@ static void test_encode__an_immediate_response_is_sent_alone(void **state) {
 
 static void test_encode__nothing_is_appended_when_memory_ends(void **state) {
     (void)state;
-    const struct bytes names[] = {BYTES_LITERAL("a")};
-    const struct message_answer answer = {
-        .kind = MESSAGE_REQUEST_HEADERS,
-        .remove_headers = names,
-        .remove_header_count = 1,
-    };
-    struct arena none;
-    arena_init(&none, NULL, 0, 0);
-    assert_int_equal(message_encode(&answer, &none, &out), STATUS_NO_MEMORY);
-    assert_int_equal(out.len, 0);
+    struct message_answer answer = {.kind = MESSAGE_REQUEST_BODY, .clears_route_cache = true};
     out.limit = 5;
     assert_int_equal(message_encode(&answer, &arena, &out), STATUS_TOO_LARGE);
     assert_int_equal(out.len, 0);
+    struct arena none;
+    arena_init(&none, NULL, 0, 0);
+    out.limit = 0;
+    answer.body_change = MESSAGE_BODY_REPLACED;
+    assert_int_equal(message_encode(&answer, &none, &out), STATUS_NO_MEMORY);
+    assert_int_equal(out.len, 0);
+}
+
+// Would catch: room that is reckoned too small.
+static void test_encode__what_is_long_has_room(void **state) {
+    (void)state;
+    enum { LONG = 70000 };
+    static uint8_t text[LONG];
+    const struct bytes name = bytes_of(text, LONG), names[] = {name, name};
+    struct message_answer answer = {
+        .kind = MESSAGE_REQUEST_HEADERS,
+        .set_headers = {{name, name}, {name, name}},
+        .set_header_count = 2,
+        .remove_headers = names,
+        .remove_header_count = 2,
+        .overrides_mode = true,
+        .metadata_count = MESSAGE_METADATA_MOST,
+    };
+    for (size_t i = 0; i < MESSAGE_METADATA_MOST; i++) {
+        answer.metadata[i] = (struct message_metadata){.key = "k", .is_text = true, .text = name};
+    }
+    assert_int_equal(message_encode(&answer, &arena, &out), STATUS_OK);
+    assert_true(out.len > LONG * (6 + MESSAGE_METADATA_MOST));
+    ExtProc__ProcessingResponse *read = ext_proc__processing_response__unpack(NULL, out.len,
+                                                                              out.data);
+    assert_non_null(read);
+    assert_int_equal(read->request_headers->response->header_mutation->n_set_headers, 2);
+    ext_proc__processing_response__free_unpacked(read, NULL);
 }
