@@ -14,6 +14,7 @@ import (
 
 	registration "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -36,7 +37,11 @@ func parse(t *testing.T, stream string) []*unstructured.Unstructured {
 	var all []*unstructured.Unstructured
 	for _, text := range documents(stream) {
 		var content map[string]any
-		if err := yaml.UnmarshalStrict([]byte(text), &content); err != nil {
+		encoded, err := yaml.YAMLToJSONStrict([]byte(text))
+		if err == nil {
+			err = json.Unmarshal(encoded, &content)
+		}
+		if err != nil {
 			t.Fatalf("%v in\n%s", err, text)
 		}
 		if content != nil {
