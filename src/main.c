@@ -90,10 +90,12 @@ static const struct setting table[] = {
      .environment = "EXTPROC_TOTAL_BODY_LIMIT",
      .kind = SETTING_BYTES,
      .offset = offsetof(struct values, extproc.total_body_limit_bytes),
-     .fallback = "1Gi",
+     .fallback = "0",
      .least = 0,
      .most = INT64_C(1) << 40,
-     .help = "All bodies in flight together; 0: no limit"},
+     .help =
+         "All bodies in flight together; past it the newest get a 503; 0: a quarter of the memory "
+         "that the cgroup allows, 1Gi where it sets no limit"},
     {.flag = "--connections",
      .environment = "EXTPROC_CONNECTIONS",
      .kind = SETTING_COUNT,

@@ -14,12 +14,16 @@
 #include "extproc/listen/cpus.h"
 #include "extproc/listen/service.h"
 #include "extproc/listen/worker.h"
+#include "extproc/memory.h"
 #include "extproc/modelfile.h"
 #include "extproc/process/process.h"
 
 // Left for everything but gRPC connections: without it a flood of them would leave /health and the
 // profiler without descriptors.
 enum { DESCRIPTORS_RESERVED = 128 };
+
+// Where no cgroup says how much memory there is.
+enum { TOTAL_BODY_LIMIT_BYTES = 1 << 30 };
 
 #define HEALTH_MOST_NS NS_PER_SECOND
 
@@ -80,6 +84,14 @@ static size_t connections_that_fit(size_t wanted) {
     log_warn("fewer connections than set, for lack of file descriptors",
              log_number("connections", (int64_t)fit), log_number("set", (int64_t)wanted));
     return fit;
+}
+
+// A quarter of the memory: a body may be there twice for a moment (where it is changed, the changed
+// one lies beside it), and the rest of the program needs some, too.
+static size_t total_body_limit(size_t wanted) {
+    if (wanted != 0) return wanted;
+    size_t memory = memory_limit_bytes();
+    return memory != SIZE_MAX ? memory / 4 : (size_t)TOTAL_BODY_LIMIT_BYTES;
 }
 
 // `setting` is named in front of the reason.
@@ -181,7 +193,7 @@ enum status extproc_start(const struct extproc_options *options, struct extproc 
         .budget = &extproc->budget,
         .observer = options->observer,
     };
-    extproc->budget.most = (size_t)options->total_body_limit_bytes;
+    extproc->budget.most = total_body_limit((size_t)options->total_body_limit_bytes);
     extproc->streams_budget.most = (size_t)options->total_streams_most;
     extproc->write_metrics = options->write_metrics;
     extproc->write_metrics_context = options->write_metrics_context;

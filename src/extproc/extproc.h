@@ -49,7 +49,8 @@ struct extproc_options {
     // Not 0: a streaming request that does not ask for its usage is made to.
     int64_t includes_usage;
     // All partly received messages together, and the bodies that are held until the model is known;
-    // past it new ones end in RESOURCE_EXHAUSTED. 0: no limit.
+    // past it new requests get a 503, and replies go by unread. 0: a quarter of what the cgroup
+    // allows, or 1 GiB where it sets no limit.
     int64_t total_body_limit_bytes;
     // Accepted connections at once; past it a new one is closed at once and counted.
     int64_t connections_most;
@@ -77,7 +78,7 @@ struct extproc_options {
                               .models = "",                                                        \
                               .body_limit_bytes = 50 << 20,                                        \
                               .includes_usage = 1,                                                 \
-                              .total_body_limit_bytes = 1 << 30,                                   \
+                              .total_body_limit_bytes = 0,                                         \
                               .connections_most = 4096,                                            \
                               .streams_most = 4096,                                                \
                               .total_streams_most = 16384,                                         \

@@ -86,7 +86,7 @@
     ROW(METRIC_BODY_BYTES, "extproc_body_bytes", "", "gauge",                                      \
         "Memory of bodies that have not arrived whole or wait; --total-body-limit bounds it.")     \
     ROW(METRIC_BODY_BYTES_LIMIT, "extproc_body_bytes_limit", "", "gauge",                          \
-        "What --total-body-limit comes to; 0: no limit.")                                          \
+        "What --total-body-limit comes to.")                                                       \
     ROW(METRIC_STREAMS_LIMIT, "extproc_streams_limit", "", "gauge",                                \
         "What --total-streams comes to; 0: no limit.")                                             \
     ROW(METRIC_CONNECTIONS, "extproc_connections", "", "gauge", "Connections that are open.")      \

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "extproc/budget.h"
+#include "extproc/genai.h"
 #include "extproc/message/ext_proc.pb-c.h"
 #include "extproc/metrics.h"
 #include "extproc/process/process.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static struct genai_catalogue catalogue = GENAI_CATALOGUE_INIT;
 static struct budget budget = {.most = 1 << 20};
 
 static const struct process_options options = {
@@ -45,7 +47,8 @@ static void check_answer(struct bytes message, struct bytes answer, bool is_earl
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct metrics metrics = {0};
+    struct genai genai = {.catalogue = &catalogue};
+    struct metrics metrics = {.genai = &genai};
     struct buffer answer = {0};
     struct process_stream *stream = process_stream_new(&options, &metrics);
     bool is_over = false;
@@ -82,7 +85,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         data += length;
         size -= length;
     }
+    process_stream_close(stream, 2);
     process_stream_free(stream);
+    genai_done(&genai);
     require(budget.used == 0);
     buffer_done(&answer);
     return 0;

@@ -32,11 +32,11 @@ void stream_record(struct process_stream *stream, int64_t now_ns, const char *er
 
 void stream_record_status(struct process_stream *stream, int64_t now_ns, struct bytes status) {
     char code[4] = "";
-    if (status.len == 3 && status.data[0] == '2') {
-        stream->is_answered = true;
-        return;
+    bool is_code = status.len == 3;
+    for (size_t i = 0; i < 3 && is_code; i++) {
+        is_code = status.data[i] >= '0' && status.data[i] <= '9';
+        code[i] = (char)status.data[i];
     }
-    size_t len = status.len < sizeof(code) ? status.len : sizeof(code) - 1;
-    if (len != 0) memcpy(code, status.data, len);
-    stream_record(stream, now_ns, code);
+    stream->is_answered = is_code && code[0] == '2';
+    if (!stream->is_answered) stream_record(stream, now_ns, is_code ? code : "_OTHER");
 }

@@ -26,6 +26,7 @@ type Stack struct {
 type StackOptions struct {
 	Settings []string // of the external processor, see StartExtproc
 	NoPprof  bool     // they are such that no pprof is served
+	Group    string   // the control group of the external processor, see MemoryGroup
 
 	BufferLimit, EnvoyWorkers int    // see EnvoyOptions
 	Filters, Cluster          string // the same
@@ -37,6 +38,8 @@ func StartStack(t testing.TB, options StackOptions) *Stack {
 	s := &Stack{t: t, A: StartBackend(t, "a"), B: StartBackend(t, "b")}
 	if options.NoPprof {
 		s.Extproc = StartExtprocWithoutPprof(t, options.Settings...)
+	} else if options.Group != "" {
+		s.Extproc = StartExtprocIn(t, options.Group, options.Settings...)
 	} else {
 		s.Extproc = StartExtproc(t, options.Settings...)
 	}

@@ -5,8 +5,6 @@ package truth
 import (
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,42 +14,11 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// limited makes a control group whose memory is limited, of whichever version the machine has.
-func limited(t *testing.T, bytes int) (folder, usageFile string) {
-	t.Helper()
-	for _, version := range []struct{ root, limit, usage string }{
-		{"/sys/fs/cgroup", "memory.max", "memory.current"},
-		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"},
-	} {
-		// With version 1 the first root is a plain folder.
-		if _, err := os.Stat(filepath.Join(version.root, "cgroup.procs")); err != nil {
-			continue
-		}
-		folder, err := os.MkdirTemp(version.root, "extproc-test-")
-		if err != nil {
-			continue
-		}
-		t.Cleanup(func() { rig.Eventually(t, func() string { return reason(os.Remove(folder)) }) })
-		if os.WriteFile(filepath.Join(folder, version.limit), []byte(strconv.Itoa(bytes)), 0) == nil {
-			return folder, filepath.Join(folder, version.usage)
-		}
-	}
-	t.Skip("no control group with a memory limit can be made here")
-	return "", ""
-}
-
-func reason(err error) string {
-	if err != nil {
-		return err.Error()
-	}
-	return ""
-}
-
 // full starts a program that holds so many sampled stacks and fills its container to the limit, all but
 // a few pages.
 func full(t *testing.T, stacks, limit int) (program *rig.Program, address string) {
 	t.Helper()
-	folder, usageFile := limited(t, limit)
+	folder, usageFile := rig.MemoryGroup(t, limit)
 	program = rig.Start(t, "limit", "/bin/sh", []string{
 		"-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, folder,
 		rig.Built(t, "tests", "truth", "limit"), strconv.Itoa(stacks), usageFile, strconv.Itoa(limit)},

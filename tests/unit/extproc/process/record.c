@@ -124,6 +124,13 @@ static void test_record__tells_of_bad_replies_when_their_status_is_known(void **
     DURATION_IS(LABELS("other", "other") ",error_type=\"503\"", "0.020000000");
 }
 
+static void test_record__tells_of_replies_without_a_status(void **state) {
+    (void)state;
+    send_request(ASKED);
+    envoy_send_headers(&envoy, ENVOY_RESPONSE_HEADERS, false, "x", "y", NULL);
+    DURATION_IS(LABELS("other", "other") ",error_type=\"_OTHER\"", "0.000000000");
+}
+
 static void test_record__tells_of_who_left_early(void **state) {
     (void)state;
     send_request(ASKED);
