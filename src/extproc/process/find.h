@@ -49,3 +49,9 @@ static inline const uint8_t *find_line_end(const uint8_t *at, const uint8_t *end
     while (at != end && *at != '\n' && *at != '\r') at++;
     return at;
 }
+
+// The first byte of [at, end) that is no digit; `end` when there is none.
+static inline const uint8_t *find_digits_end(const uint8_t *at, const uint8_t *end) {
+    while (at != end && (uint8_t)(*at - '0') < 10) at++;
+    return at;
+}

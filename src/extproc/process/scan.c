@@ -245,11 +245,13 @@ static int take_escape(struct scan *scan) {
 }
 
 // The short way past what is not plain, where all of it is in the piece and it can stay as it is:
-// a character beyond ASCII, and an escape when nobody wants the text. How many bytes it has; 0:
+// characters beyond ASCII, and an escape when nobody wants the text. How many bytes it has; 0:
 // this is not the way.
 static size_t measure_whole(const struct scan *scan, const uint8_t *at) {
     size_t left = (size_t)(scan->end - at);
     if (*at >= 0x80) {
+        const uint8_t *behind = utf8_skip(at, scan->end);
+        if (behind != at) return (size_t)(behind - at);
         struct utf8 utf8;
         size_t len = 1;
         if (!utf8_begin(&utf8, *at) || left <= utf8.left) return 0;
@@ -355,6 +357,8 @@ static int take_number(struct scan *scan) {
         [EXPONENT_DIGITS] = {EXPONENT_DIGITS, EXPONENT_DIGITS, BAD, BAD, BAD},
     };
     for (; scan->next != scan->end; scan->next++) {
+        if (scan->part == FRACTION) scan->next = find_digits_end(scan->next, scan->end);
+        if (scan->next == scan->end) break;
         int class = class_of(*scan->next);
         if (class == CLASS_OTHER) {
             if (may_end_number(scan->part)) return finish(scan, SCAN_NUMBER);

@@ -31,6 +31,27 @@ static inline bool utf8_go_on(struct utf8 *utf8, uint8_t c) {
     return true;
 }
 
+static inline bool utf8_is_continuation(uint8_t c) {
+    return (c & 0xc0) == 0x80;
+}
+
+// Behind the characters of two and three bytes at the front, which is most of them in most scripts;
+// stops where it is not sure.
+static inline const uint8_t *utf8_skip(const uint8_t *at, const uint8_t *end) {
+    while (end - at >= 3) {
+        uint8_t first = at[0], second = at[1];
+        if (first < 0xc2 || first >= 0xf0 || !utf8_is_continuation(second)) break;
+        if (first < 0xe0) {
+            at += 2;
+            continue;
+        }
+        bool is_odd = (first == 0xe0 && second < 0xa0) || (first == 0xed && second >= 0xa0);
+        if (is_odd || !utf8_is_continuation(at[2])) break;
+        at += 3;
+    }
+    return at;
+}
+
 static inline bool utf8_is_valid(struct bytes text) {
     struct utf8 utf8 = {0};
     for (size_t i = 0; i < text.len; i++) {
