@@ -26,6 +26,8 @@ run    curl                 curl
 npm    npm                  npm
 test   clang-14             clang-14
 test   libclang-rt-14-dev   /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a
+page   chromium             chromium
+page   nodejs               node
 kind   podman               podman
 kind   runc                 runc
 kind   conmon               conmon
@@ -83,7 +85,7 @@ need() {
 }
 
 doctor() {
-    for group in build pip run npm test lint kind node; do
+    for group in build pip run npm test page lint kind node; do
         rows "$group" | while read -r package proof; do
             if is_there "$proof"; then
                 where=$(command -v "$proof" || echo "$proof")

@@ -9,8 +9,8 @@ KNOBS    := $(if $(SAN),SAN=$(SAN))
 
 ##@ Test
 
-## Everything that is fit for each change: unit tests, a short round of each fuzzer, and the tests
-## in Go against the built program. With SAN= the unit tests only.
+## Everything that is fit for each change: unit tests, a short round of each fuzzer, the tests in Go
+## against the built program, the chart. With SAN= the unit tests only.
 .PHONY: test
 test:
 	@image/tools.sh need build test run
@@ -87,8 +87,15 @@ $(FUZZERS:%.c=$(OBJ)/%): %: %.o $(LIBRARY)
 
 G   ?= ./...
 RUN ?=
-## The tests in Go: contract, Envoy, truth, storm (G=./contract for some, RUN=TestName for one).
+## The tests in Go: contract, Envoy, page, truth, storm (G=./contract for some, RUN=TestName for one).
 .PHONY: test-go
 test-go: $(if $(wildcard tests/go.mod),$(PROGRAM) $(PROGRAMS))
+	@$(if $(filter ./... ./page,$(G)),image/tools.sh need page)
 	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" BUILT="$(abspath $(BUILD))" EXTPROC_BINARY="$(abspath $(PROGRAM))" \
 	    tests/go.sh $(TESTED)/counts/test-go $(G) $(if $(RUN),-run '$(RUN)')
+
+## The page at /debug/pprof/, a part of test-go: in a real Chromium, against the program under load;
+## screenshots are in build/page (RUN=TestUnits for what needs no browser).
+.PHONY: test-page
+test-page:
+	+@$(MAKE) --no-print-directory test-go G=./page

@@ -5,7 +5,7 @@
 // elements as it is wide by NARROWEST_PX, however many stacks there are.
 
 import {baseName, change, percent, place, quantity} from './units.mjs';
-import {mainLine, net, weight} from './tree.mjs';
+import {linesOf, net, weight} from './tree.mjs';
 
 const ROW_PX = 20;
 const NARROWEST_PX = 2;
@@ -86,10 +86,10 @@ export class Flame {
               quantity(node.plus, unit) + ')'
             : quantity(node.plus, unit) + ', ' + percent(node.plus, root.plus);
         const self = node.self && !isChange ? ', self ' + quantity(node.self, unit) : '';
-        const lines = [...node.lines.keys()].sort((a, b) => a - b);
-        const where = node.file && place(node.file, mainLine(node)) +
-            (lines.length > 1 ? ' (lines ' + lines.slice(0, 12).join(', ') +
-             (lines.length > 12 ? ' …' : '') + ')' : '');
+        const [line, ...others] = linesOf(node);
+        const where = node.file && place(node.file, line) +
+            (others.length ? ', also ' + others.slice(0, 12).join(', ') +
+             (others.length > 12 ? ' …' : '') : '');
         return {name: node.name, amount: amount + self, where, isInlined: node.isInlined};
     }
 
@@ -140,7 +140,7 @@ export class Flame {
             box.append(node.name);
             if (node.file) {
                 const file = document.createElement('small');
-                file.append(place(baseName(node.file), mainLine(node)));
+                file.append(place(baseName(node.file), linesOf(node)[0]));
                 box.append(file);
             }
         }

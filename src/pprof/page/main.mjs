@@ -241,6 +241,7 @@ function route() {
         running?.abort();
         return;
     }
+    if (isAsked || at.name.value !== name) at.seconds.value = '';
     at.name.value = name;
     at.seconds.placeholder = name === TIMED ? DEFAULT_SECONDS : 'now';
     const last = held.find((one) => one.name === name);

@@ -3,8 +3,8 @@
 //
 // A profile becomes
 //   {types: [{type, unit}], samples: [{values, labels, locations}], defaultType, time, duration}
-// where a location is a list of frames, innermost inlined function first, and equal frames are the
-// same object. `locations` are leaf first.
+// where a location is a list of frames {name, file, line, isInlined, key}, innermost inlined
+// function first; key is the same for frames of the same function. `locations` are leaf first.
 
 // A whole number of 64 bits, as two's complement. Numbers hold 53 bits exactly; what is larger is
 // rounded, and never taken for something small or of the other sign.
@@ -87,6 +87,15 @@ function locationOf(bytes) {
 
 const decoder = new TextDecoder();
 
+// Function and file together: C has static functions, and many of one name. The same text is the
+// same object, so that looking it up is quick.
+const keys = new Map();
+export function keyOf(name, file, isInlined) {
+    const text = name + '\n' + file + '\n' + isInlined;
+    if (!keys.has(text)) keys.set(text, text);
+    return keys.get(text);
+}
+
 // From the bytes of the message to an object.
 export function decode(bytes) {
     const raw = {types: [], samples: [], locations: [], functions: new Map(), texts: [], numbers: {}};
@@ -106,12 +115,8 @@ export function decode(bytes) {
 // Numbers become what they stand for.
 function link(raw) {
     const text = (index) => raw.texts[index ?? 0] ?? '';
-    const known = new Map();
-    const frameOf = (name, file, line, isInlined) => {
-        const key = name + '\n' + file + '\n' + line + isInlined;
-        if (!known.has(key)) known.set(key, {name, file, line, isInlined});
-        return known.get(key);
-    };
+    const frameOf = (name, file, line, isInlined) =>
+        ({name, file, line, isInlined, key: keyOf(name, file, isInlined)});
     const places = new Map();
     for (const {id, address, lines} of raw.locations) {
         const frames = lines.map((line, i) => {

@@ -29,8 +29,9 @@ function heads(row, ...names) {
 }
 
 function rest(body, count, columns) {
-    if (count <= ROWS_MOST) return;
-    const more = cell('and ' + (count - ROWS_MOST) + ' more: search or filter to see them', 'rest');
+    if (count && count <= ROWS_MOST) return;
+    const more = cell(!count ? 'nothing to show'
+        : 'and ' + (count - ROWS_MOST) + ' more: search or filter to see them', 'rest');
     more.colSpan = columns;
     body.append(element('tr', {}, more));
 }

@@ -6,6 +6,8 @@
 // of both is how wide a frame is drawn, their difference is what has changed: so nothing that went
 // away becomes invisible.
 
+import {keyOf} from './proto.mjs';
+
 export const weight = (node) => node.plus + node.minus;
 export const net = (node) => node.plus - node.minus;
 
@@ -39,22 +41,35 @@ function visitFrames(sample, visit) {
 
 function newNode(name, file, isInlined, parent) {
     return {name, file, isInlined, parent, plus: 0, minus: 0, self: 0,
-            lines: new Map(), children: new Map()};
+            line: 0, lines: null, children: NONE};
 }
 
-// A function is one node under its caller, whatever line it was at; `lines` says which, and how
-// much each.
-function childOf(parent, {name, file, isInlined}) {
-    const key = name + '\n' + file + isInlined;
+// What most nodes have is not made for each.
+const NONE = new Map();
+
+// A function is one node under its caller, whatever line it was at.
+function childOf(parent, {name, file, isInlined, key}) {
     let child = parent.children.get(key);
-    if (!child) parent.children.set(key, child = newNode(name, file, isInlined, parent));
+    if (!child) {
+        if (parent.children === NONE) parent.children = new Map();
+        parent.children.set(key, child = newNode(name, file, isInlined, parent));
+    }
     return child;
+}
+
+// `lines` says how much was at each line; it is null as long as there is only one.
+function addLine(node, line, value) {
+    if (line !== node.line && node.line && !node.lines) {
+        node.lines = new Map([[node.line, weight(node) - value]]);
+    }
+    node.line ||= line;
+    node.lines?.set(line, (node.lines.get(line) ?? 0) + value);
 }
 
 function add(node, plus, minus, line) {
     node.plus += plus;
     node.minus += minus;
-    if (line) node.lines.set(line, (node.lines.get(line) ?? 0) + plus + minus);
+    if (line) addLine(node, line, plus + minus);
 }
 
 // choice.group: the key of a label whose values become the first row; '' for none.
@@ -65,7 +80,8 @@ export function buildTree(choice) {
         add(node, plus, minus);
         if (choice.group) {
             const value = labelOf(sample, choice.group) ?? '(none)';
-            node = childOf(node, {name: choice.group + '=' + value, file: '', isInlined: false});
+            const name = choice.group + '=' + value;
+            node = childOf(node, {name, file: '', isInlined: false, key: name});
             add(node, plus, minus);
         }
         visitFrames(sample, (frame) => {
@@ -77,20 +93,17 @@ export function buildTree(choice) {
     return root;
 }
 
-// The line that most of a node's value is at; 0 if none is known.
-export function mainLine(node) {
-    let best = 0;
-    for (const [line, value] of node.lines) {
-        if (!best || value > node.lines.get(best)) best = line;
-    }
-    return best;
+// The lines a node was at, that with most of its value first; none if none is known.
+export function linesOf({line, lines}) {
+    if (!lines) return line ? [line] : [];
+    return [...lines].sort((a, b) => b[1] - a[1]).map(([one]) => one);
 }
 
 // Rows {name, file, flat: {plus, minus}, cum: {plus, minus}}, the largest flat first.
 export function buildTop(choice) {
     const rows = new Map();
     const rowOf = ({name, file, isInlined}) => {
-        const key = name + '\n' + file;
+        const key = keyOf(name, file, false);
         let row = rows.get(key);
         if (!row) {
             rows.set(key, row = {name, file, isInlined: false, flat: newNode(), cum: newNode()});
