@@ -2,6 +2,7 @@
 // A made-up control group: what its files say does not change by itself.
 #include "pprof/profile/reserve.c"
 
+#include <string.h>
 #include <unistd.h>
 
 enum { MIB = 1 << 20 };
