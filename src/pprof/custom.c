@@ -42,11 +42,7 @@ uint32_t pprof_labels_intern(const struct pprof_label *labels, size_t count) {
 }
 
 uint32_t pprof_labels_add(uint32_t before, const char *key, const char *value, size_t value_bytes) {
-    struct label label = {0};
-    for (int i = 0; i < LABEL_KEY_BYTES - 1 && key[i] != '\0'; i++) label.key[i] = key[i];
-    if (value_bytes > LABEL_VALUE_BYTES - 1) value_bytes = LABEL_VALUE_BYTES - 1;
-    memcpy(label.value, value, value_bytes);
-    return labels_add(before, &label);
+    return labels_add(before, key, value, value_bytes);
 }
 
 uint32_t pprof_labels_push(uint32_t set) {

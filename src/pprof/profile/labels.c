@@ -15,7 +15,8 @@ enum { STEPS_MOST = 512, STEP_SLOTS = 2 * STEPS_MOST };
 struct step {
     atomic_uint to;  // 0: the slot is free; pairs release and acquire for the rest
     uint32_t from;
-    struct label label;
+    const char *key;
+    char value[LABEL_VALUE_BYTES];
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -56,19 +57,12 @@ static uint64_t hash_text(uint64_t hash, const char *text, size_t size) {
     return mix(hash, size);
 }
 
-static bool is_equal(const struct label *a, const struct label *b) {
-    return is_equal_text(a->key, b->key, sizeof a->key) &&
-           is_equal_text(a->value, b->value, sizeof a->value);
-}
-
-static uint64_t hash_label(uint64_t hash, const struct label *label) {
-    hash = hash_text(hash, label->key, sizeof label->key);
-    return hash_text(hash, label->value, sizeof label->value);
-}
-
 static uint64_t hash_of(const struct label_set *set) {
     uint64_t hash = 0;
-    for (int i = 0; i < LABELS_MOST; i++) hash = hash_label(hash, &set->labels[i]);
+    for (int i = 0; i < LABELS_MOST; i++) {
+        hash = hash_text(hash, set->labels[i].key, LABEL_KEY_BYTES);
+        hash = hash_text(hash, set->labels[i].value, LABEL_VALUE_BYTES);
+    }
     return hash;
 }
 
@@ -110,12 +104,16 @@ uint32_t labels_intern(const struct label_set *set) {
     return number;
 }
 
-// The step's slot, or the free one where it would be.
-static struct step *find_step(uint32_t from, const struct label *label) {
-    for (uint64_t i = hash_label(from, label);; i++) {
+// The step's slot, or the free one where it would be. Keys are told apart by where they are: of one
+// text in two places the steps lead to the same set.
+static struct step *find_step(uint32_t from, const char *key, const char value[LABEL_VALUE_BYTES]) {
+    for (uint64_t i = hash_text(mix(from, (uintptr_t)key), value, LABEL_VALUE_BYTES);; i++) {
         struct step *step = &steps[i % STEP_SLOTS];
         if (atomic_load_explicit(&step->to, memory_order_acquire) == 0) return step;
-        if (step->from == from && is_equal(&step->label, label)) return step;
+        if (step->from == from && step->key == key &&
+            is_equal_text(step->value, value, LABEL_VALUE_BYTES)) {
+            return step;
+        }
     }
 }
 
@@ -140,17 +138,21 @@ static struct label_set with_label(uint32_t from, const struct label *label) {
 }
 
 // Only ways to sets that were told apart are kept: the others are as many as clients like.
-static uint32_t make_step(uint32_t from, const struct label *label) {
+static uint32_t make_step(uint32_t from, const char *key, const char value[LABEL_VALUE_BYTES]) {
+    struct label label = {0};
+    memcpy(label.key, key, strnlen(key, sizeof label.key - 1));
+    memcpy(label.value, value, sizeof label.value);
     plain_lock(&lock);
-    struct step *step = find_step(from, label);
+    struct step *step = find_step(from, key, value);
     uint32_t to = atomic_load(&step->to);
     if (to == 0) {
-        const struct label_set set = with_label(from, label);
+        const struct label_set set = with_label(from, &label);
         to = intern_locked(&set);
         if (to != LABEL_SETS_MOST && step_count < STEPS_MOST) {
             step_count++;
             step->from = from;
-            step->label = *label;
+            step->key = key;
+            memcpy(step->value, value, sizeof step->value);
             atomic_store_explicit(&step->to, to, memory_order_release);
         }
     }
@@ -158,14 +160,16 @@ static uint32_t make_step(uint32_t from, const struct label *label) {
     return to;
 }
 
-uint32_t labels_add(uint32_t number, const struct label *label) {
+uint32_t labels_add(uint32_t number, const char *key, const char *text, size_t bytes) {
     if (number == LABEL_SETS_MOST) return number;
-    uint32_t to = atomic_load_explicit(&find_step(number, label)->to, memory_order_acquire);
+    char value[LABEL_VALUE_BYTES] = {0};
+    memcpy(value, text, bytes < sizeof value ? bytes : sizeof value - 1);
+    uint32_t to = atomic_load_explicit(&find_step(number, key, value)->to, memory_order_acquire);
     if (to != 0) return to;
     if (atomic_load_explicit(&set_count, memory_order_relaxed) == LABEL_SETS_MOST) {
         return LABEL_SETS_MOST;
     }
-    return make_step(number, label);
+    return make_step(number, key, value);
 }
 
 const struct label_set *labels_get(uint32_t number) {

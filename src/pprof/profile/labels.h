@@ -24,10 +24,10 @@ struct label_set {
 uint32_t labels_intern(const struct label_set *set);
 
 // The number of the set with one label more, or with another value of that key: a set that is put
-// together bit by bit, as things become known. The label is zero-filled; one that does not fit into
-// the set is left out. Some tens of nanoseconds, and no lock, where it was asked for before; where
-// the table is full, too. Context: any thread, not signal.
-uint32_t labels_add(uint32_t number, const struct label *label);
+// together bit by bit, as things become known. `key` is static text; what is too long is cut, and a
+// label that does not fit into the set is left out. Some tens of nanoseconds, and no lock, where it
+// was asked for before; where the table is full, too. Context: any thread, not signal.
+uint32_t labels_add(uint32_t number, const char *key, const char *text, size_t bytes);
 
 // The set of a number that one of these gave; lives as long as the process. NULL for 0. Context:
 // any thread.

@@ -81,16 +81,8 @@ static void test_labels__threads_that_intern_at_once_agree(void **state) {
     assert_int_equal(set_count, 100);
 }
 
-static struct label label_of(const char *key, const char *value) {
-    struct label label = {0};
-    memcpy(label.key, key, strlen(key));
-    memcpy(label.value, value, strlen(value));
-    return label;
-}
-
 static uint32_t add(uint32_t number, const char *key, const char *value) {
-    const struct label label = label_of(key, value);
-    return labels_add(number, &label);
+    return labels_add(number, key, value, strlen(value));
 }
 
 static void test_labels__a_set_grows_label_by_label(void **state) {
@@ -105,6 +97,9 @@ static void test_labels__a_set_grows_label_by_label(void **state) {
     assert_string_equal(labels_get(both)->labels[1].value, "chat");
     assert_string_equal(labels_get(both)->labels[2].key, "");
     assert_string_equal(labels_get(chat)->labels[1].key, "");
+    // A key is known by where it is, but what it says counts.
+    static const char model[] = "model";
+    assert_int_equal(add(chat, model, "m"), both);
 }
 
 // Would catch: a comparison that stops early, a key taken for a value.
@@ -119,6 +114,10 @@ static void test_labels__labels_that_differ_anywhere_are_others(void **state) {
         value[i] = 'v';
     }
     assert_int_not_equal(add(0, "l", value), first);
+    assert_int_equal(labels_add(0, "k", value, sizeof value - 1), first);
+    value[sizeof value - 2] = '\0';
+    assert_int_not_equal(add(0, "k", value), first);
+    value[sizeof value - 2] = 'v';
     assert_int_equal(add(0, "k", value), first);
     assert_int_not_equal(add(0, "a", "b"), add(0, "b", "a"));
     assert_int_not_equal(add(1, "x", "y"), add(2, "x", "y"));
