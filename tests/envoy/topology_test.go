@@ -397,6 +397,24 @@ func TestTheTwoFiltersShareNoState(t *testing.T) {
 	}
 }
 
+// A retry is another stream of the second filter for the same one of the first.
+func TestARetryIsAnotherStreamBehindTheRouter(t *testing.T) {
+	stack := twoFilters(t)
+	reply := stack.Post("/v1/chat/completions", rig.StreamingChat("model-retried"), "x-backend-status", "503")
+	if reply.Status != 503 || reply.Header.Get("x-backend-name") != "a" {
+		t.Errorf("status %d: %s", reply.Status, reply.Body)
+	}
+	if streams := stack.Extproc.Metric(`extproc_upstream_streams_total{backend="named"}`); streams != 3 {
+		t.Errorf("%v streams from behind the router, want 3", streams)
+	}
+	if routed := stack.Extproc.Metric(`extproc_requests_total{outcome="routed"}`); routed != 1 {
+		t.Errorf("%v requests are counted as routed, want 1", routed)
+	}
+	if service := stack.Envoy.Access(reply.ID)["service"]; service != "ns/backend-a" {
+		t.Errorf("access log: service=%s", service)
+	}
+}
+
 // Would catch: a request that fails because nobody told the second filter anything.
 func TestASecondFilterThatKnowsNothingGoesOn(t *testing.T) {
 	stack := twoFilters(t)

@@ -41,7 +41,7 @@ void process_stream_close(struct process_stream *stream, int64_t now_ns) {
 
 void process_stream_free(struct process_stream *stream) {
     if (stream == NULL) return;
-    router_drop_held(stream);
+    passing_drop_held(stream);
     buffer_done(&stream->path);
     buffer_done(&stream->own_names);
     reply_done(&stream->reply);
@@ -113,7 +113,7 @@ static struct process_verdict refuse(struct turn *turn, struct buffer *answer) {
     const struct refusal_row *row = refusal_row(turn->refusal.kind);
     stream_record(stream, turn->now_ns, row->code);
     metrics_add(stream->metrics, row->metric, 1);
-    router_drop_held(stream);
+    passing_drop_held(stream);
     // A reply that is under way cannot be replaced any more, only cut.
     if (stream->latest_response_kind >= MESSAGE_RESPONSE_HEADERS) {
         return end_stream(stream, GRPC_INVALID_ARGUMENT, "the request is refused");
@@ -225,9 +225,9 @@ struct process_verdict process_stream_more(struct process_stream *stream, struct
     struct arena arena;
     arena_init(&arena, NULL, 0, 0);
     struct turn turn = {.stream = stream, .arena = &arena};
-    router_send_held(&turn);
+    passing_send_held(&turn);
     struct process_verdict verdict = send_answer(&turn, answer);
-    if (!verdict.has_more) router_drop_held(stream);
+    if (!verdict.has_more) passing_drop_held(stream);
     return verdict;
 }
 

@@ -261,3 +261,8 @@ bool request_end(struct request *request, struct refusal *ret_refusal) {
 bool request_is_whole(const struct request *request) {
     return request->is_object && request->scan.depth == 0;
 }
+
+struct bytes request_cut_word(const struct request *request) {
+    bool may_change = request->field == FIELD_OPTIONS || request->field == FIELD_INCLUDE_USAGE;
+    return may_change ? scan_cut_word(&request->scan) : BYTES_EMPTY;
+}

@@ -55,6 +55,10 @@ MUST_USE bool request_end(struct request *request, struct refusal *ret_refusal);
 // Whether what came is a whole object, so that nothing of meaning can follow.
 bool request_is_whole(const struct request *request);
 
+// What came of a word at the end of the last piece, if the whole word may be what `edit` will
+// change. Static text.
+struct bytes request_cut_word(const struct request *request);
+
 // Empty: not known yet. It can be sent as a header.
 static inline struct bytes request_model(const struct request *request) {
     return bytes_of(request->room, request->model_bytes);

@@ -8,9 +8,7 @@
 // answer waits for the model, and what came until then is held. STREAMED else: the headers would
 // have passed before the first piece comes, so BUFFERED is asked for.
 #include <assert.h>
-#include <stdio.h>
 
-#include "extproc/budget.h"
 #include "extproc/process/models.h"
 #include "extproc/process/turn.h"
 
@@ -134,161 +132,6 @@ enum status router_on_headers(struct turn *turn) {
     return status != STATUS_OK ? status : await_body(turn);
 }
 
-/* the route */
-
-static void set_header(struct turn *turn, struct bytes name, struct bytes value) {
-    turn->answer.set_headers[turn->answer.set_header_count++] = (struct message_header){
-        .name = name,
-        .value = value,
-    };
-}
-
-static void set_route(struct turn *turn) {
-    const struct process_stream *stream = turn->stream;
-    set_header(turn, BYTES_LITERAL("x-ai-eg-model"), request_model(&stream->request));
-    set_header(turn, BYTES_LITERAL("x-ai-eg-original-path"), buffer_bytes(&stream->path));
-    // The route was chosen by headers that did not have the model yet.
-    turn->answer.clears_route_cache = true;
-}
-
-/* the body, changed or not */
-
-static bool is_duplex(const struct process_stream *stream) {
-    return stream->modes.request_body == MESSAGE_BODY_FULL_DUPLEX;
-}
-
-static bool may_edit(const struct process_stream *stream) {
-    return stream->options->asks_for_usage && request_may_ask_for_usage(stream->operation);
-}
-
-// Whether the change of the body lies in these bytes of it, of which `start` came before. Before
-// the end of the body it may not be known whether it asks for a stream; options for one are changed
-// all the same.
-static bool has_edit(const struct process_stream *stream, struct bytes bytes, size_t start) {
-    const struct request *request = &stream->request;
-    const struct request_edit *edit = &request->edit;
-    if (edit->text == NULL || stream->has_edited || !may_edit(stream)) return false;
-    if (!request->is_stream && !stream->reads_request) return false;
-    return edit->from >= start && edit->to <= start + bytes.len;
-}
-
-static void put_body(struct turn *turn, struct bytes bytes, size_t start) {
-    struct process_stream *stream = turn->stream;
-    struct message_answer *answer = &turn->answer;
-    answer->body_change = is_duplex(stream) ? MESSAGE_BODY_PASSED : MESSAGE_BODY_REPLACED;
-    answer->body[0] = bytes;
-    if (!has_edit(stream, bytes, start)) return;
-    const struct request_edit *edit = &stream->request.edit;
-    size_t before = edit->from - start, after = start + bytes.len - edit->to;
-    answer->body[0].len = before;
-    answer->body[1] = bytes_of_text(edit->text);
-    answer->body[2] = bytes_of(bytes.data + bytes.len - after, after);
-    stream->has_edited = true;
-    metrics_add(stream->metrics, METRIC_REQUESTS_USAGE_ASKED, 1);
-}
-
-// With the change, of a body that had `length` bytes.
-static enum status set_content_length(struct turn *turn, size_t length) {
-    const struct request_edit *edit = &turn->stream->request.edit;
-    enum { room_bytes = 24 };
-    length += strlen(edit->text) + edit->from - edit->to;
-    char *text = arena_alloc(turn->arena, room_bytes);
-    if (text == NULL) return STATUS_NO_MEMORY;
-    snprintf(text, room_bytes, "%zu", length);
-    set_header(turn, BYTES_LITERAL("content-length"), bytes_of_text(text));
-    return STATUS_OK;
-}
-
-static enum status answer_whole(struct turn *turn) {
-    set_route(turn);
-    if (!has_edit(turn->stream, turn->message.body, 0)) return STATUS_OK;
-    put_body(turn, turn->message.body, 0);
-    return set_content_length(turn, turn->message.body.len);
-}
-
-static void answer_piece(struct turn *turn) {
-    const struct process_stream *stream = turn->stream;
-    struct bytes piece = turn->message.body;
-    size_t start = stream->request_bytes - piece.len;
-    if (is_duplex(stream) || has_edit(stream, piece, start)) put_body(turn, piece, start);
-    turn->answer.body_is_last = turn->message.end_of_stream;
-}
-
-/* the body that is held */
-
-static enum status hold(struct turn *turn) {
-    struct process_stream *stream = turn->stream;
-    struct budget *budget = stream->options->budget;
-    struct bytes piece = turn->message.body;
-    if (budget != NULL && !budget_take(budget, piece.len)) {
-        turn_refuse_overloaded(turn);
-        return STATUS_OK;
-    }
-    if (buffer_append(&stream->held, piece) != STATUS_OK) {
-        if (budget != NULL) budget_give(budget, piece.len);
-        return STATUS_NO_MEMORY;
-    }
-    stream->held_pieces++;
-    stream->held_is_last = turn->message.end_of_stream;
-    return STATUS_OK;
-}
-
-void router_drop_held(struct process_stream *stream) {
-    if (stream->options->budget != NULL) budget_give(stream->options->budget, stream->held.len);
-    buffer_done(&stream->held);
-}
-
-// The headers to be removed, of which Envoy has not been told yet, and room for one more.
-static enum status remove_noted_headers(struct turn *turn) {
-    struct bytes noted = buffer_bytes(&turn->stream->own_names);
-    size_t count = 0;
-    for (size_t i = 0; i < noted.len; i++) count += noted.data[i] == '\0';
-    struct bytes *names = arena_alloc(turn->arena, (count + 1) * sizeof(*names));
-    if (names == NULL) return STATUS_NO_MEMORY;
-    for (size_t i = 0; i < count; i++) {
-        names[i] = bytes_of_text((const char *)noted.data);
-        noted.data += names[i].len + 1;
-    }
-    names[count] = BYTES_LITERAL("content-length");
-    turn->answer.remove_headers = names;
-    turn->answer.remove_header_count = count;
-    return STATUS_OK;
-}
-
-// The model is known: what was owed is answered, the headers first.
-static enum status answer_headers(struct turn *turn) {
-    struct process_stream *stream = turn->stream;
-    stream->owes_headers = false;
-    turn->answer.kind = MESSAGE_REQUEST_HEADERS;
-    turn->has_more = true;
-    set_route(turn);
-    enum status status = remove_noted_headers(turn);
-    // With FULL_DUPLEX_STREAMED Envoy takes the length away itself.
-    if (status != STATUS_OK || is_duplex(stream)) return status;
-    bool is_edited = has_edit(stream, buffer_bytes(&stream->held), 0);
-    if (!is_edited && stream->held_pieces == 1) router_drop_held(stream);
-    if (!stream->reads_request) {
-        return is_edited ? set_content_length(turn, stream->request_bytes) : STATUS_OK;
-    }
-    if (may_edit(stream)) turn->answer.remove_header_count++;  // what is to come may grow
-    return STATUS_OK;
-}
-
-// With STREAMED each piece is owed an answer: the last one gets all of the body, and a single one
-// may stay as it is.
-void router_send_held(struct turn *turn) {
-    struct process_stream *stream = turn->stream;
-    turn->answer.kind = MESSAGE_REQUEST_BODY;
-    if (!is_duplex(stream)) {
-        stream->held_pieces--;
-        turn->has_more = stream->held_pieces != 0;
-        if (turn->has_more) turn->answer.body_change = MESSAGE_BODY_REPLACED;
-        if (turn->has_more || stream->held.len == 0) return;
-    }
-    put_body(turn, buffer_bytes(&stream->held), 0);
-    turn->answer.body_is_last = stream->held_is_last;
-}
-
 /* bodies */
 
 // The body ends here. False: it is refused.
@@ -334,32 +177,18 @@ static bool is_last_piece(const struct turn *turn) {
            request_is_whole(&stream->request);
 }
 
-static enum status answer_early(struct turn *turn) {
-    struct process_stream *stream = turn->stream;
-    if (!stream->owes_headers) {
-        answer_piece(turn);
-        return STATUS_OK;
-    }
-    enum status status = hold(turn);
-    if (status != STATUS_OK) return status;
-    bool is_refused = turn->refusal.kind != REFUSAL_NONE;
-    if (stream->request.model_bytes != 0 && !is_refused) return answer_headers(turn);
-    turn->is_withheld = true;
-    return STATUS_OK;
-}
-
 enum status router_on_body(struct turn *turn) {
     struct process_stream *stream = turn->stream;
     if (!stream->reads_request) {
-        if (is_duplex(stream)) answer_piece(turn);
+        if (stream->modes.request_body == MESSAGE_BODY_FULL_DUPLEX) passing_piece(turn);
         return STATUS_OK;
     }
     if (!read_piece(turn)) return STATUS_OK;
     bool is_last = is_last_piece(turn);
     if (is_last && !end_body(turn)) return STATUS_OK;
     if (turn->message.is_observed) return STATUS_OK;
-    if (stream->comes_early) return answer_early(turn);
-    if (is_last) return answer_whole(turn);
+    if (stream->comes_early) return passing_early(turn);
+    if (is_last) return passing_whole(turn);
     refuse_pieces(turn);
     return STATUS_OK;
 }

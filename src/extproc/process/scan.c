@@ -454,6 +454,11 @@ enum scan_token scan_next(struct scan *scan) {
     }
 }
 
+struct bytes scan_cut_word(const struct scan *scan) {
+    bool is_cut = scan->inside == INSIDE_WORD && scan->fault.status == STATUS_OK;
+    return is_cut ? bytes_of(scan->word, scan->part) : BYTES_EMPTY;
+}
+
 bool scan_end(struct scan *scan) {
     if (scan->fault.status != STATUS_OK) return false;
     assert(scan->next == scan->end);

@@ -77,5 +77,8 @@ enum scan_token scan_next(struct scan *scan);
 // after SCAN_OBJECT and SCAN_ARRAY the rest of it with its end.
 void scan_skip(struct scan *scan);
 
+// The part of true, false or null that stands at the end of the piece, when it is used up there.
+struct bytes scan_cut_word(const struct scan *scan);
+
 // No more pieces. False: the text is not a whole JSON value, and `fault` says why.
 bool scan_end(struct scan *scan);

@@ -37,6 +37,7 @@ struct process_stream {
     struct buffer own_names;  // owes_headers: headers that are to be removed, each before a '\0'
     struct buffer held;       // owes_headers: the body so far, which came in
     size_t held_pieces;
+    struct bytes withheld;  // of a word that was cut: static text, which comes next
     bool held_is_last;
     struct request request;
     struct reply reply;
@@ -65,11 +66,17 @@ MUST_USE enum status response_on_headers(struct turn *turn);
 MUST_USE enum status response_on_body(struct turn *turn);
 MUST_USE enum status response_on_trailers(struct turn *turn);
 
-// The body that was held while the headers' answer was owed: the next answer about it.
-void router_send_held(struct turn *turn);
+// Answers to a request's body that was read: to all of it, which chooses the route too; to a piece
+// of it, when that is done; to a piece that came before the headers were answered.
+MUST_USE enum status passing_whole(struct turn *turn);
+void passing_piece(struct turn *turn);
+MUST_USE enum status passing_early(struct turn *turn);
+
+// What was held while the headers' answer was owed: the next answer about it.
+void passing_send_held(struct turn *turn);
 
 // When that is sent, or will not be.
-void router_drop_held(struct process_stream *stream);
+void passing_drop_held(struct process_stream *stream);
 
 // Tells the metrics of generative AI that the request is over, the first time it is called. NULL:
 // it was answered well.

@@ -661,6 +661,59 @@ static void test_process__answers_with_the_models_where_there_are_some(void **st
     models_done(&models);
 }
 
+// The whole of what passes of a piece, with all that is said to it.
+static void take_passed(struct buffer *passed, struct bytes piece) {
+    for (;;) {
+        bool has_body = envoy.verdict.has_answer && envoy.answer->response_case == 3;
+        ExtProc__BodyMutation *change = has_body ? envoy_common(&envoy, 3)->body_mutation : NULL;
+        if (has_body && change == NULL) {
+            assert_int_equal(buffer_append(passed, piece), STATUS_OK);
+        } else if (change != NULL) {
+            bool is_streamed = change->mutation_case ==
+                               EXT_PROC__BODY_MUTATION__MUTATION_STREAMED_RESPONSE;
+            ProtobufCBinaryData body = is_streamed ? change->streamed_response->body : change->body;
+            assert_int_equal(buffer_append(passed, bytes_of(body.data, body.len)), STATUS_OK);
+        }
+        if (!envoy.verdict.has_more) return;
+        envoy_send_more(&envoy);
+    }
+}
+
+// Would catch: a request that does not ask, because its word was cut by the end of a piece.
+static void test_process__a_body_is_changed_wherever_it_is_cut(void **state) {
+    (void)state;
+    static const char *const bodies[][2] = {
+        {"{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":false}}",
+         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}"},
+        {"{\"stream_options\":{\"include_usage\":null,\"x\":false},\"model\":\"m\",\"stream\":true}",
+         "{\"stream_options\":{\"include_usage\":true,\"x\":false},\"model\":\"m\",\"stream\":true}"},
+        {"{\"model\":\"m\",\"stream\":true,\"stream_options\":null}",
+         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}"},
+        {"{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}",
+         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}"},
+        {"{\"model\":\"m\",\"stream\":true}",
+         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}"},
+    };
+    for (size_t i = 0; i < COUNT_OF(bodies) * 24; i++) {
+        const char *body = bodies[i / 24][0], *want = bodies[i / 24][1];
+        size_t step = i % 12 + 1, length = strlen(body);
+        struct buffer passed = {0};
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        envoy.options.asks_for_usage = true;
+        send_early_post(i / 12 % 2 == 0 ? DUPLEX : STREAMED);
+        for (size_t start = 0; start < length; start += step) {
+            size_t rest = length - start;
+            struct bytes piece = bytes_of(body + start, rest < step ? rest : step);
+            envoy_send_bytes(&envoy, ENVOY_REQUEST_BODY, body + start, piece.len, rest <= step);
+            take_passed(&passed, piece);
+        }
+        assert_int_equal(passed.len, strlen(want));
+        assert_memory_equal(passed.data, want, passed.len);
+        buffer_done(&passed);
+    }
+}
+
 /* messages that are too long, wrong or out of order */
 
 static void test_process__too_long_messages_are_decided_by_what_is_awaited(void **state) {
