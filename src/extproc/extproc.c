@@ -208,6 +208,9 @@ enum status extproc_start(const struct extproc_options *options, struct extproc 
     for (size_t i = 0; i < extproc->socket_count; i++) {
         log_info("listening", log_text("service", "grpc"),
                  log_text("address", extproc_address(extproc, i)));
+        if (!extproc->sockets[i].is_taken_over) continue;
+        log_info("taken over from a process that still listened",
+                 log_text("address", extproc_address(extproc, i)));
     }
     for (size_t i = 0; extproc_admin_address(extproc, i) != NULL; i++) {
         log_info("listening", log_text("service", "admin"),

@@ -43,15 +43,19 @@ func startLoad(stack *rig.Stack, clients int) *load {
 					return
 				default:
 				}
-				start := time.Now()
-				reply := stack.Try(stack.Request("POST", "/v1/chat/completions", rig.Chat("model-a")))
-				l.mutex.Lock()
-				l.replies = append(l.replies, timedReply{reply, start, time.Now()})
-				l.mutex.Unlock()
+				l.send(stack)
 			}
 		})
 	}
 	return l
+}
+
+func (l *load) send(stack *rig.Stack) {
+	start := time.Now()
+	reply := stack.Try(stack.Request("POST", "/v1/chat/completions", rig.Chat("model-a")))
+	l.mutex.Lock()
+	l.replies = append(l.replies, timedReply{reply, start, time.Now()})
+	l.mutex.Unlock()
 }
 
 func (l *load) count() int {

@@ -41,6 +41,7 @@ MUST_USE enum status listen_address_parse_list(
 struct listen_socket {
     int fd;  // non-blocking, close-on-exec
     bool is_tcp;
+    bool is_taken_over;            // somebody else still listened there
     char name[LISTEN_NAME_BYTES];  // "[::]:1063", "unix:///run/extproc.sock": the real port
     struct sockaddr_storage peer;  // where this machine's own clients connect to
     socklen_t peer_len;
@@ -48,9 +49,10 @@ struct listen_socket {
     ino_t inode;
 };
 
-// Binds and listens. A Unix socket that nobody listens on any more is replaced, its mode is set
-// before anybody can connect. STATUS_BUSY: somebody listens there; STATUS_SYSTEM; both with the
-// reason in `ret_message`, and nothing is left behind.
+// Binds and listens. A Unix socket is put in place of one that is there, in one step, also of one
+// on which somebody listens: whoever connects reaches either. Its mode is set before anybody can
+// connect. STATUS_BUSY: somebody listens on the port, or the path is another kind of file;
+// STATUS_SYSTEM; both with the reason in `ret_message`, and nothing is left behind.
 MUST_USE enum status listen_socket_open(const struct listen_address *address,
                                         struct listen_socket *ret_socket,
                                         char ret_message[LISTEN_MESSAGE_BYTES]);

@@ -55,39 +55,63 @@ static void aim_at_loopback(struct sockaddr_storage *peer, bool is_any) {
     }
 }
 
-// Removes a Unix socket that was left by a process that is gone: nobody answers there. What is no
-// socket, or is answered, stays, and bind says that the address is in use.
-static void remove_stale(const struct listen_address *address) {
-    struct stat found;
-    const char *path = unix_path(&address->socket);
-    if (lstat(path, &found) != 0 || !S_ISSOCK(found.st_mode)) return;
+// Whether somebody listens on a Unix socket.
+static bool is_answered(const struct sockaddr_un *address) {
     int fd = new_socket(AF_UNIX);
-    if (fd < 0) return;
-    int error = connect(fd, (const struct sockaddr *)&address->socket, address->socket_len);
-    if (error != 0 && errno == ECONNREFUSED) unlink(path);
+    if (fd < 0) return false;
+    bool is_there = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
     close(fd);
+    return is_there;
 }
 
-// Binds and listens, or fails with errno set and nothing left behind.
-static bool bind_and_listen(int fd, const struct listen_address *address) {
-    if (bind(fd, (const struct sockaddr *)&address->socket, address->socket_len) != 0) return false;
-    if (family_of(address) != AF_UNIX) return listen(fd, BACKLOG) == 0;
+// A name beside the path, as long as it: what the kernel takes for the one it takes for the other.
+static struct sockaddr_un beside(const struct sockaddr_un *address) {
+    struct sockaddr_un name = *address;
+    char *last = name.sun_path + strlen(name.sun_path) - 1;
+    *last = *last == '~' ? '_' : '~';
+    return name;
+}
+
+// Listens under a name beside the path and then renames it to the path. So there is never a moment
+// when nobody listens there: not at a restart whose old process is still draining, and goes on to
+// serve the connections that it has. What is no socket is left alone.
+static bool listen_at_path(int fd, const struct listen_address *address, bool *ret_is_taken_over) {
+    struct sockaddr_un own;
+    memcpy(&own, &address->socket, sizeof(own));
+    struct sockaddr_un draft = beside(&own);
+    struct stat found;
+    bool has_old = lstat(own.sun_path, &found) == 0;
+    if (has_old && !S_ISSOCK(found.st_mode)) {
+        errno = EADDRINUSE;
+        return false;
+    }
+    *ret_is_taken_over = has_old && is_answered(&own);
+    // Left over by a process that was killed in the middle of this.
+    if (lstat(draft.sun_path, &found) == 0 && S_ISSOCK(found.st_mode)) unlink(draft.sun_path);
+    if (bind(fd, (const struct sockaddr *)&draft, sizeof(draft)) != 0) return false;
     // Until listen nobody can connect, so nobody meets the mode that the umask gave.
-    const char *path = unix_path(&address->socket);
-    if (chmod(path, address->mode) == 0 && listen(fd, BACKLOG) == 0) return true;
+    if (chmod(draft.sun_path, address->mode) == 0 && listen(fd, BACKLOG) == 0 &&
+        rename(draft.sun_path, own.sun_path) == 0) {
+        return true;
+    }
     int error = errno;
-    unlink(path);
+    unlink(draft.sun_path);
     errno = error;
     return false;
 }
 
-static int open_fd(const struct listen_address *address) {
+// Binds and listens, or fails with errno set and nothing left behind.
+static bool bind_and_listen(int fd, const struct listen_address *address, bool *ret_is_taken_over) {
+    if (family_of(address) == AF_UNIX) return listen_at_path(fd, address, ret_is_taken_over);
+    return bind(fd, (const struct sockaddr *)&address->socket, address->socket_len) == 0 &&
+           listen(fd, BACKLOG) == 0;
+}
+
+static int open_fd(const struct listen_address *address, bool *ret_is_taken_over) {
     int fd = new_socket(family_of(address));
     if (fd < 0) return -1;
     int on = 1;
-    if (family_of(address) == AF_UNIX) {
-        remove_stale(address);
-    } else {
+    if (family_of(address) != AF_UNIX) {
         // Or else a restart has to wait for the last connections' TIME-WAIT to end.
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     }
@@ -95,7 +119,7 @@ static int open_fd(const struct listen_address *address) {
         int only_v6 = !address->is_any;
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof(only_v6));
     }
-    if (bind_and_listen(fd, address)) return fd;
+    if (bind_and_listen(fd, address, ret_is_taken_over)) return fd;
     int error = errno;
     close(fd);
     errno = error;
@@ -107,21 +131,21 @@ static bool lacks_ipv6(int error) {
 }
 
 // Where the machine has no IPv6, every address is every IPv4 address.
-static int open_any(const struct listen_address *address) {
-    int fd = open_fd(address);
+static int open_any(const struct listen_address *address, bool *ret_is_taken_over) {
+    int fd = open_fd(address, ret_is_taken_over);
     if (fd >= 0 || !lacks_ipv6(errno) || !address->is_any) return fd;
     in_port_t port = ((const struct sockaddr_in6 *)&address->socket)->sin6_port;
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
     struct listen_address every = {.socket_len = sizeof(v4), .is_any = true};
     memcpy(&every.socket, &v4, sizeof(v4));
-    return open_fd(&every);
+    return open_fd(&every, ret_is_taken_over);
 }
 
 enum status listen_socket_open(const struct listen_address *address,
                                struct listen_socket *ret_socket,
                                char ret_message[LISTEN_MESSAGE_BYTES]) {
     struct listen_socket new = {.is_tcp = family_of(address) != AF_UNIX};
-    new.fd = open_any(address);
+    new.fd = open_any(address, &new.is_taken_over);
     if (new.fd < 0) {
         int error = errno;
         write_name(&address->socket, new.name);
@@ -130,8 +154,12 @@ enum status listen_socket_open(const struct listen_address *address,
         errno = error;
         return error == EADDRINUSE ? STATUS_BUSY : STATUS_SYSTEM;
     }
-    new.peer_len = sizeof(new.peer);
-    getsockname(new.fd, (struct sockaddr *)&new.peer, &new.peer_len);
+    new.peer = address->socket;
+    new.peer_len = address->socket_len;
+    if (new.is_tcp) {
+        new.peer_len = sizeof(new.peer);
+        getsockname(new.fd, (struct sockaddr *)&new.peer, &new.peer_len);
+    }
     write_name(&new.peer, new.name);
     aim_at_loopback(&new.peer, address->is_any);
     struct stat made;

@@ -25,13 +25,14 @@ type Envoy struct {
 }
 
 // EnvoyOptions says who stands around Envoy. BufferLimit 0 is the product's 50 MiB, Workers 0 is 2.
-// Filters and Cluster name blocks of docs/extproc.md that take the place of the usual filter and of
+// Filters and Cluster name blocks of docs/ that take the place of the usual filter and of
 // the backends' clusters' options; empty: the usual.
 type EnvoyOptions struct {
 	Extproc, BackendA, BackendB string
 	BufferLimit, Workers        int
 	Filters, Cluster            string
 
+	ExtprocPeer   string // another processor that does the same, of which the healthy ones are used
 	ExtprocBehind string // the processor for the filter behind the router; empty: the same
 	NoNames       bool   // backends and routes have no names in their metadata
 }
@@ -65,6 +66,10 @@ func StartEnvoy(t testing.TB, options EnvoyOptions) *Envoy {
 		filled = strings.NewReplacer("aigw_route_name", "no_name", "per_route_rule_backend_name", "no_name").Replace(filled)
 	}
 	filled = replaceBlock(t, filled, "cluster", options.Cluster)
+	if options.ExtprocPeer != "" {
+		filled = replaceBlock(t, filled, "processors", "two processors")
+		filled = strings.NewReplacer("@EXTPROC@", endpoint(t, options.Extproc), "@EXTPROC_PEER@", endpoint(t, options.ExtprocPeer)).Replace(filled)
+	}
 	if options.ExtprocBehind != "" {
 		filled = addSecondProcessor(filled, endpoint(t, options.Extproc), endpoint(t, options.ExtprocBehind))
 	}
@@ -92,7 +97,7 @@ func StartEnvoy(t testing.TB, options EnvoyOptions) *Envoy {
 	return e
 }
 
-// replaceBlock puts a block of docs/extproc.md in place of each part of a configuration that stands
+// replaceBlock puts a block of docs/ in place of each part of a configuration that stands
 // between the comments "# NAME: ..." and "# end".
 func replaceBlock(t testing.TB, config, name, block string) string {
 	t.Helper()
@@ -118,19 +123,21 @@ func addSecondProcessor(config, first, second string) string {
 	return before + start + cluster + "    - name: extproc_behind\n" + renamed.Replace(cluster) + end + behind
 }
 
-// documented is the YAML block of docs/extproc.md that stands behind the comment `envoy: NAME`.
+// documented is the YAML block of docs/ that stands behind the comment `envoy: NAME`.
 func documented(t testing.TB, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(Root(), "docs", "extproc.md"))
-	if err != nil {
-		t.Fatal(err)
+	for _, page := range []string{"extproc.md", "operations.md"} {
+		text, err := os.ReadFile(filepath.Join(Root(), "docs", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, rest, found := strings.Cut(string(text), "<!-- envoy: "+name+" -->\n```yaml\n"); found {
+			block, _, _ := strings.Cut(rest, "```\n")
+			return block
+		}
 	}
-	_, rest, found := strings.Cut(string(text), "<!-- envoy: "+name+" -->\n```yaml\n")
-	if !found {
-		t.Fatalf("docs/extproc.md has no block %q", name)
-	}
-	block, _, _ := strings.Cut(rest, "```\n")
-	return block
+	t.Fatalf("no page of docs/ has a block %q", name)
+	return ""
 }
 
 // endpoint writes an address of ours (127.0.0.1:PORT or unix:///PATH) as Envoy's configuration does.

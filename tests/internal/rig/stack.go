@@ -18,6 +18,7 @@ type Stack struct {
 	t       testing.TB
 	Envoy   *Envoy
 	Extproc *Extproc
+	Peer    *Extproc // with StackOptions.HasPeer
 	A, B    *Backend
 	Client  *http.Client
 }
@@ -26,6 +27,7 @@ type Stack struct {
 type StackOptions struct {
 	Settings []string // of the external processor, see StartExtproc
 	NoPprof  bool     // they are such that no pprof is served
+	HasPeer  bool     // there is a second processor, Stack.Peer
 	Group    string   // the control group of the external processor, see MemoryGroup
 
 	BufferLimit, EnvoyWorkers int    // see EnvoyOptions
@@ -43,8 +45,13 @@ func StartStack(t testing.TB, options StackOptions) *Stack {
 	} else {
 		s.Extproc = StartExtproc(t, options.Settings...)
 	}
+	peer := ""
+	if options.HasPeer {
+		s.Peer = StartExtproc(t, options.Settings...)
+		peer = s.Peer.GRPC
+	}
 	s.Envoy = StartEnvoy(t, EnvoyOptions{
-		Extproc: s.Extproc.GRPC, BackendA: s.A.Address, BackendB: s.B.Address,
+		Extproc: s.Extproc.GRPC, ExtprocPeer: peer, BackendA: s.A.Address, BackendB: s.B.Address,
 		BufferLimit: options.BufferLimit, Workers: options.EnvoyWorkers,
 		Filters: options.Filters, Cluster: options.Cluster,
 	})

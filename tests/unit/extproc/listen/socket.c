@@ -3,6 +3,7 @@
 #include "extproc/listen/socket.c"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 
 static char folder[64];
@@ -121,19 +122,33 @@ static void test_socket__replaces_one_that_nobody_listens_on(void **state) {
     listen_socket_close(&one);
 }
 
-static void test_socket__leaves_a_living_one_and_other_files_alone(void **state) {
+static void test_socket__takes_over_from_a_living_one(void **state) {
     (void)state;
-    struct listen_socket one, two;
+    struct listen_socket old, new;
     char message[LISTEN_MESSAGE_BYTES];
-    assert_int_equal(open_path("", &one, message), STATUS_OK);
-    assert_int_equal(open_path("", &two, message), STATUS_BUSY);
-    assert_true(is_reachable(&one));
-    listen_socket_close(&one);
+    assert_int_equal(open_path("", &old, message), STATUS_OK);
+    assert_false(old.is_taken_over);
+    assert_int_equal(open_path("", &new, message), STATUS_OK);
+    assert_true(new.is_taken_over);
+    assert_string_equal(new.name, old.name);
+    // Who connects now reaches the new one; the old one goes without taking the path with it.
+    assert_true(is_reachable(&new));
+    struct pollfd waiting = {.fd = new.fd, .events = POLLIN};
+    assert_int_equal(poll(&waiting, 1, 0), 1);
+    listen_socket_close(&old);
+    assert_true(is_reachable(&new));
+    listen_socket_close(&new);
+    assert_int_equal(access(path, F_OK), -1);
+}
 
+static void test_socket__leaves_other_files_alone(void **state) {
+    (void)state;
+    struct listen_socket one;
+    char message[LISTEN_MESSAGE_BYTES];
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fclose(file);
-    assert_int_equal(open_path("", &two, message), STATUS_BUSY);
+    assert_int_equal(open_path("", &one, message), STATUS_BUSY);
     assert_int_equal(access(path, F_OK), 0);
 }
 
