@@ -27,6 +27,7 @@ done
     case $name in
         *lock_unlock_ns) text="without the wrappers" ;;
         heap_profile_*) text="<= 200 ms, named and compressed" ;;
+        tick_ns) text="a hundred in a second: 1 000 ns are 0.01 %" ;;
         dump_*) text="<= 50 ms, named and compressed" ;;
         instructions_*) text="DISABLE_PPROF; <= 1.01" ;;
         throughput_*) text="no profile; >= 0.99" ;;

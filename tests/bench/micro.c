@@ -2,6 +2,7 @@
 // What the profiler costs the program, one line a figure: "NAME VALUE PEER", both in the unit that
 // the name ends in. Thread CPU time, best of five, but for what waits.
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +15,11 @@
 #include "pprof/pprof.h"
 #include "pprof/profile/encode.h"
 #include "pprof/profile/source.h"
+#include "pprof/sample/cpu.h"
 #include "pprof/sample/heap.h"
+#include "pprof/sample/tick.h"
 
-enum { CONTENDED_ROUNDS = 300000, CONTENDED_RUNS = 9 };
+enum { CONTENDED_ROUNDS = 300000, CONTENDED_RUNS = 9, SPIN_ROUNDS = 10000000, TICK_NS = 100000 };
 enum { ROUNDS = 2000000, TRIES = 5, THREADS = 1000, STACK_BYTES = 64 << 10, STACKS = 10000 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -85,6 +88,62 @@ static void measure_contention(void) {
     qsort(theirs, CONTENDED_RUNS, sizeof theirs[0], compare_numbers);
     printf("contended_lock_unlock_ns %.1f %.1f\n", ours[CONTENDED_RUNS / 2],
            theirs[CONTENDED_RUNS / 2]);
+}
+
+// One piece of work, alone or while the tick's signal comes every TICK_NS.
+struct spin {
+    bool is_ticked;
+    double ns;
+    atomic_bool is_over;
+};
+
+static void *spin(void *argument) {
+    struct spin *spin = argument;
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TICK_SIGNAL};
+    event.sigev_notify_thread_id = gettid();
+    timer_t timer;
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) abort();
+    const struct itimerspec period = {.it_interval.tv_nsec = TICK_NS, .it_value.tv_nsec = TICK_NS};
+    if (spin->is_ticked) timer_settime(timer, 0, &period, NULL);
+    int64_t before_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
+    for (int i = 0; i < SPIN_ROUNDS; i++) work();
+    spin->ns = (double)(clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
+    timer_delete(timer);
+    atomic_store(&spin->is_over, true);
+    return NULL;
+}
+
+static double spin_ns(bool is_ticked) {
+    struct spin measured = {.is_ticked = is_ticked};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, spin, &measured) != 0) abort();
+    while (!atomic_load(&measured.is_over)) {
+        cpu_drain();
+        usleep(2000);  // the ring holds a hundred milliseconds of ticks
+    }
+    pthread_join(thread, NULL);
+    return measured.ns;
+}
+
+// What the thread loses to a tick. The profile asks a hundred times in a second of its CPU time.
+static double tick_ns(void) {
+    struct cpu_window window;
+    if (cpu_window_open(&window) != STATUS_OK) abort();
+    double alone = 1e18, ticked = 1e18;
+    uint64_t ticks = 0;
+    for (int try = 0; try < TRIES; try++) {
+        double ns = spin_ns(false);
+        if (ns < alone) alone = ns;
+        uint64_t before = atomic_load(&tick_recorded);
+        ns = spin_ns(true);
+        if (ns < ticked) {
+            ticked = ns;
+            ticks = atomic_load(&tick_recorded) - before;
+        }
+    }
+    cpu_window_close(&window);
+    store_done(&window.store);
+    return (ticked - alone) / (double)ticks;
 }
 
 static void *wait_for_ever(void *unused) {
@@ -158,6 +217,7 @@ int main(void) {
     printf("lock_unlock_ns %.2f %.2f\n", wrapped, plain);
 
     measure_contention();
+    printf("tick_ns %.0f 0\n", tick_ns());
 
     const struct pprof_label label = {"model", "gpt"};
     uint32_t set = pprof_labels_intern(&label, 1);
