@@ -115,6 +115,7 @@ func (r row) check(t *testing.T, e *rig.Extproc, number int) {
 	wantStatus, wantRefused := r.expected()
 	if status != wantStatus {
 		t.Errorf("%v: status %d, want %d: %.100s", r, status, wantStatus, body)
+		return
 	}
 	if ways := headers.Values("WWW-Authenticate"); (status == 401) != (len(ways) == 2) {
 		t.Errorf("%v: status %d, WWW-Authenticate %q", r, status, ways)

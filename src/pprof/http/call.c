@@ -25,10 +25,10 @@ struct call {
     struct buffer target;      // the raw request target
     struct bytes path, query;  // of it
     struct buffer body;
-    char method[32];   // cut; for the record, when the library has forgotten it
-    bool is_begun;     // the headers were seen
-    bool is_bad;       // and are not acceptable
-    bool is_too_much;  // the body is
+    enum status body_status;  // of keeping the body
+    char method[32];          // cut; for the record, when the library has forgotten it
+    bool is_begun;            // the headers were seen
+    bool is_bad;              // and are not acceptable
     struct record record;
 };
 
@@ -74,7 +74,8 @@ void *call_begin(void *context, const char *target, struct MHD_Connection *conne
     if (call == NULL) return NULL;
     call->record.start_ns = clock_monotonic_ns();
     peer_print(address_of(connection), call->record.peer);
-    call->body.limit = REQUEST_BODY_BYTES_MOST;
+    call->body = (struct buffer){.limit = REQUEST_BODY_BYTES_MOST,
+                                 .may_allocate = reserve_make_room};
     if (buffer_append_text(&call->target, target) != STATUS_OK) call->is_bad = true;
     form_split_target(buffer_bytes(&call->target), &call->path, &call->query);
     return call;
@@ -120,8 +121,12 @@ static void answer_call(struct MHD_Connection *connection, struct call *call, co
         access_answer(call->record.refusal, answer);
         return;
     }
-    if (call->is_too_much) {
+    if (call->body_status == STATUS_TOO_LARGE) {
         answer_error(answer, 413, "the request's body is over the limit of 8 MiB");
+        return;
+    }
+    if (call->body_status != STATUS_OK) {
+        answer_failure(answer, call->body_status);
         return;
     }
     struct request request = {
@@ -205,8 +210,8 @@ static bool waits_for_body(const struct call *call, const char *method) {
 }
 
 static void take_piece(struct call *call, struct bytes piece) {
-    if (call->record.refusal != REFUSAL_NONE) return;
-    if (buffer_append(&call->body, piece) != STATUS_OK) call->is_too_much = true;
+    bool is_wanted = call->record.refusal == REFUSAL_NONE && call->body_status == STATUS_OK;
+    if (is_wanted) call->body_status = buffer_append(&call->body, piece);
 }
 
 // Called once for the headers, then for each piece of the body, then with none left.
