@@ -92,6 +92,32 @@ func TestEachTopologyCountsEventStreams(t *testing.T) {
 	})
 }
 
+// What is no request to a model, with and without a body, of one piece and of many.
+func TestEachTopologyPassesOtherRequests(t *testing.T) {
+	inEachTopology(t, func(t *testing.T, stack *rig.Stack) {
+		large := strings.Repeat("not JSON ", 50000)
+		for _, request := range []struct{ method, body string }{
+			{"GET", ""}, {"POST", "not JSON"}, {"POST", large}, {"PUT", `{"model":"model-b"}`}, {"DELETE", ""},
+		} {
+			reply := stack.Try(stack.Request(request.method, "/plain/path?q=1", request.body,
+				"x-backend-echo", "1", "x-ai-eg-model", "model-b", "x-ai-eg-forged", "1"))
+			if reply.Err != nil || reply.Status != 200 {
+				t.Fatalf("%s: status %d, %v", request.method, reply.Status, reply.Err)
+			}
+			facts := reply.Facts(t)
+			if facts.Name != "a" || facts.Body != request.body {
+				t.Errorf("%s of %d bytes: backend %q got %d", request.method, len(request.body), facts.Name, len(facts.Body))
+			}
+			for _, name := range []string{"x-ai-eg-model", "x-ai-eg-forged"} {
+				if got, there := facts.Headers[name]; there {
+					t.Errorf("%s: %q reached the backend", name, got)
+				}
+			}
+		}
+		waitNoStreams(t, stack)
+	})
+}
+
 // The first event reaches the client before the second is made, in whatever mode.
 func TestEachTopologyHoldsNoEventBack(t *testing.T) {
 	inEachTopology(t, func(t *testing.T, stack *rig.Stack) {

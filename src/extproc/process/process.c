@@ -168,6 +168,8 @@ static struct process_verdict send_answer(struct turn *turn, struct buffer *answ
 static struct process_verdict take_turn(struct turn *turn, struct buffer *answer) {
     struct process_stream *stream = turn->stream;
     enum status status = STATUS_OK;
+    bool is_first = stream->latest_request_kind < 0 && stream->latest_response_kind < 0;
+    if (is_first) stream->is_observed = turn->message.is_observed;
     note_modes(stream, &turn->message);
     turn_add_label(turn, "route", turn->message.route);
     turn->answer.kind = turn->message.kind;
@@ -177,7 +179,7 @@ static struct process_verdict take_turn(struct turn *turn, struct buffer *answer
         status = handlers[turn->message.kind](turn);
     }
     if (status != STATUS_OK) return end_without_memory(stream);
-    if (turn->message.is_observed) return (struct process_verdict){.grpc_message = ""};
+    if (stream->is_observed) return (struct process_verdict){.grpc_message = ""};
     if (turn->refusal.kind != REFUSAL_NONE) {
         return refuse(turn, answer);
     }

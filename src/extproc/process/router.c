@@ -90,8 +90,9 @@ static enum status answer_models(struct turn *turn) {
 static enum status await_body(struct turn *turn) {
     struct process_stream *stream = turn->stream;
     uint32_t mode = stream->modes.request_body;
-    stream->comes_early = mode == MESSAGE_BODY_FULL_DUPLEX ||
-                          (mode == MESSAGE_BODY_STREAMED && stream->modes.sends_body_early);
+    bool is_early = mode == MESSAGE_BODY_FULL_DUPLEX ||
+                    (mode == MESSAGE_BODY_STREAMED && stream->modes.sends_body_early);
+    stream->comes_early = is_early && !stream->is_observed;
     if (stream->comes_early) {
         stream->owes_headers = turn->is_withheld = true;
         return note_own_headers(turn);
@@ -172,7 +173,7 @@ static bool read_piece(struct turn *turn) {
 static bool is_last_piece(const struct turn *turn) {
     const struct process_stream *stream = turn->stream;
     if (turn->message.end_of_stream) return true;
-    if (stream->comes_early || turn->message.is_observed) return false;
+    if (stream->comes_early || stream->is_observed) return false;
     return stream->modes.request_body == MESSAGE_BODY_BUFFERED ||
            request_is_whole(&stream->request);
 }
@@ -186,7 +187,7 @@ enum status router_on_body(struct turn *turn) {
     if (!read_piece(turn)) return STATUS_OK;
     bool is_last = is_last_piece(turn);
     if (is_last && !end_body(turn)) return STATUS_OK;
-    if (turn->message.is_observed) return STATUS_OK;
+    if (stream->is_observed) return STATUS_OK;
     if (stream->comes_early) return passing_early(turn);
     if (is_last) return passing_whole(turn);
     refuse_pieces(turn);

@@ -18,7 +18,8 @@ struct process_stream {
     struct metrics *metrics;
 
     /* loop thread only */
-    bool is_over;  // the verdict `end` was given
+    bool is_observed;  // nobody waits for answers; the first message says so
+    bool is_over;      // the verdict `end` was given
     struct process_verdict end;
     int latest_request_kind;  // enum message_kind, -1 before the first
     int latest_response_kind;

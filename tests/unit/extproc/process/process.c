@@ -835,6 +835,28 @@ static void test_process__a_filter_that_only_watches_gets_no_answer(void **state
     assert_false(envoy.verdict.ends_stream);
 }
 
+// Would catch: a peer that crashes the processor by changing its mind.
+static void test_process__the_first_message_says_whether_anybody_waits(void **state) {
+    (void)state;
+    send_early_post(DUPLEX);
+    envoy.is_observed = true;
+    send_piece(GOOD_BODY, false);
+    assert_headers_answered("m-1");
+    envoy_send_more(&envoy);
+    envoy_send_trailers(&envoy, ENVOY_REQUEST_TRAILERS);
+    assert_int_equal(envoy.answer->response_case, 5);
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    envoy.is_observed = true;
+    send_early_post(DUPLEX);
+    envoy.is_observed = false;
+    send_piece(GOOD_BODY, false);
+    assert_false(envoy.verdict.has_answer);
+    envoy_send_trailers(&envoy, ENVOY_REQUEST_TRAILERS);
+    assert_false(envoy.verdict.has_answer);
+    assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_ROUTED), 1);
+}
+
 /* replies */
 
 static void test_process__usage_of_a_json_reply_is_metadata(void **state) {
