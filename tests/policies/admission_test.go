@@ -61,24 +61,52 @@ func readPolicies(t *testing.T) []*policy {
 	files, _ := filepath.Glob(folder + "/admission/*/policy.yaml")
 	var all []*policy
 	for _, file := range files {
-		at := filepath.Dir(file)
-		p := &policy{
-			name:    filepath.Base(at),
-			policy:  &registration.ValidatingAdmissionPolicy{},
-			binding: &registration.ValidatingAdmissionPolicyBinding{},
-			good:    objects(t, at+"/good.yaml"),
-			bad:     objects(t, at+"/bad.yaml"),
-		}
-		for i, into := range []any{p.policy, p.binding} {
-			if err := yaml.UnmarshalStrict([]byte(documents(read(t, file))[i]), into); err != nil {
-				t.Fatalf("%s: %v", file, err)
-			}
-		}
-		p.fillIn()
+		p, at := readPolicy(t, file), filepath.Dir(file)
+		p.name = filepath.Base(at)
+		p.good = withTemplates(objects(t, at+"/good.yaml"))
+		p.bad = withTemplates(objects(t, at+"/bad.yaml"))
 		all = append(all, p)
 	}
 	if len(all) == 0 {
 		t.Fatal("there are no policies")
+	}
+	return all
+}
+
+// readPolicy reads a policy and its binding.
+func readPolicy(t *testing.T, file string) *policy {
+	t.Helper()
+	p := &policy{
+		policy:  &registration.ValidatingAdmissionPolicy{},
+		binding: &registration.ValidatingAdmissionPolicyBinding{},
+	}
+	for i, into := range []any{p.policy, p.binding} {
+		if err := yaml.UnmarshalStrict([]byte(documents(read(t, file))[i]), into); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	p.fillIn()
+	return p
+}
+
+// withTemplates adds a Deployment for each Pod: it has to find the same favour.
+func withTemplates(samples []*unstructured.Unstructured) []*unstructured.Unstructured {
+	all := samples
+	for _, pod := range samples {
+		if pod.GetKind() != "Pod" {
+			continue
+		}
+		labels := map[string]any{}
+		for key, value := range pod.GetLabels() {
+			labels[key] = value
+		}
+		all = append(all, &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment",
+			"metadata": map[string]any{"name": pod.GetName()},
+			"spec": map[string]any{"template": map[string]any{
+				"metadata": map[string]any{"labels": labels}, "spec": pod.Object["spec"],
+			}},
+		}})
 	}
 	return all
 }
@@ -91,6 +119,9 @@ func TestPoliciesWarnUnlessTheyAreToldToDeny(t *testing.T) {
 				if name != p.name+".extproc" {
 					t.Errorf("names: %v", names)
 				}
+			}
+			if failure := p.policy.Spec.FailurePolicy; failure == nil || *failure != registration.Fail {
+				t.Errorf("what it can't judge passes: %v", failure)
 			}
 			warn := []registration.ValidationAction{registration.Warn}
 			if !slices.Equal(p.binding.Spec.ValidationActions, warn) {
@@ -165,8 +196,16 @@ func TestPoliciesLetThroughWhatDoesNotChange(t *testing.T) {
 				t.Errorf("%s: %s: %v", p.name, bad.GetName(), err)
 			}
 		}
-		if _, err := server.write(t, p.namespace(), p.bad[0], p.good[0]); err == nil {
-			t.Errorf("%s: %s may be updated to %s", p.name, p.good[0].GetName(), p.bad[0].GetName())
+		for _, bad := range p.bad {
+			i := slices.IndexFunc(p.good, func(good *unstructured.Unstructured) bool {
+				return good.GetKind() == bad.GetKind()
+			})
+			if i < 0 {
+				continue
+			}
+			if _, err := server.write(t, p.namespace(), bad, p.good[i]); err == nil {
+				t.Errorf("%s: %s may be updated to %s", p.name, p.good[i].GetName(), bad.GetName())
+			}
 		}
 	}
 }

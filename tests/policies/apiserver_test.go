@@ -19,7 +19,7 @@ import (
 	"k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/util/compatibility"
 	"k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/apiserver/pkg/warning"
@@ -38,8 +38,19 @@ type apiServer struct {
 
 // The namespaces of every apiServer, and their labels.
 var namespaces = map[string]map[string]string{
-	"plain":    nil,
-	"disabled": {"envoy-ai-gateway-pprof": "disabled"},
+	"plain":          nil,
+	"disabled":       {"envoy-ai-gateway-pprof": "disabled"},
+	"processor-only": {"envoy-ai-gateway-port-forward": "processor-only"},
+}
+
+// The one user who may exec into pods, and all else.
+const mayExec = "admin"
+
+func authorize(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	if a.GetUser().GetName() == mayExec {
+		return authorizer.DecisionAllow, "", nil
+	}
+	return authorizer.DecisionNoOpinion, "", nil
 }
 
 // Kinds that are not Kubernetes' own, as in a cluster with their definitions.
@@ -75,7 +86,7 @@ func newAPIServer(t *testing.T, policies ...*policy) *apiServer {
 	s := &apiServer{plugin, meta.FirstHitRESTMapper{MultiRESTMapper: meta.MultiRESTMapper{
 		mapper, testrestmapper.TestOnlyStaticRESTMapper(scheme.Scheme)}}}
 	initializer.New(client, dynamicfake.NewSimpleDynamicClient(scheme.Scheme), factory,
-		authorizerfactory.NewAlwaysAllowAuthorizer(), feature.DefaultFeatureGate,
+		authorizer.AuthorizerFunc(authorize), feature.DefaultFeatureGate,
 		compatibility.DefaultBuildEffectiveVersion(), t.Context().Done(), s.mapper,
 	).Initialize(plugin)
 	if err := plugin.ValidateInitialization(); err != nil {

@@ -120,7 +120,8 @@ func (d *definition) complaints(object *unstructured.Unstructured) []string {
 	for _, wrong := range validation.ValidateCustomResource(nil, object.Object, d.schema) {
 		all = append(all, wrong.Error())
 	}
-	if rules := cel.NewValidator(d.structure, true, celconfig.PerCallLimit); rules != nil && all == nil {
+	rules := cel.NewValidator(d.structure, true, celconfig.PerCallLimit)
+	if rules != nil && all == nil {
 		found, _ := rules.Validate(context.Background(), nil, d.structure, object.Object, nil,
 			celconfig.RuntimeCELCostBudget)
 		for _, wrong := range found {
