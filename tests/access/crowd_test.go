@@ -17,38 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"extproc/tests/internal/load"
 	"extproc/tests/internal/rig"
 )
-
-// drip sends one byte of a request a second, and comes again when it was thrown out, until the context ends.
-func drip(ctx context.Context, address string, sent *atomic.Int64) {
-	const request = "GET /debug/pprof/cmdline HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
-	var conn net.Conn
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for at := 0; ; at++ {
-		if conn == nil {
-			conn, _ = (&net.Dialer{}).DialContext(ctx, "tcp", address)
-			at = 0
-		}
-		if conn != nil {
-			if _, err := io.WriteString(conn, string(request[min(at, len(request)-1)])); err != nil {
-				conn.Close()
-				conn = nil
-			} else {
-				sent.Add(1)
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			if conn != nil {
-				conn.Close()
-			}
-			return
-		}
-	}
-}
 
 // Five hundred clients that send a byte a second, again and again, keep `go tool pprof` from nothing.
 func TestCrowdKeepsNobodyOut(t *testing.T) {
@@ -57,9 +28,7 @@ func TestCrowdKeepsNobodyOut(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	var sent atomic.Int64
-	for range 500 {
-		running.Go(func() { drip(ctx, e.Pprof, &sent) })
-	}
+	running.Go(func() { load.Crowd(ctx, e.Pprof, 500, &sent) })
 	defer running.Wait()
 	defer stop()
 	crowded := func() bool { return e.Metric(`pprof_refused_total{reason="crowd"}`) > 400 }

@@ -30,6 +30,7 @@ done
         tick_ns) text="a hundred in a second: 1 000 ns are 0.01 %" ;;
         dump_*) text="<= 50 ms, named and compressed" ;;
         instructions_*) text="DISABLE_PPROF; <= 1.01" ;;
+        *_while_crowded) text="no crowd at pprof; 1.00" ;;
         throughput_*) text="no profile; >= 0.99" ;;
         cpu_us_*) text="no profile; <= 1.01" ;;
         *) text="" ;;

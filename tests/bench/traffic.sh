@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the profiler costs the processor under an Envoy's load, "NAME OURS PEER [SPREAD]" a line:
 # instructions of a request with pprof idle beside DISABLE_PPROF (valgrind counts them: they do not depend
-# on what else the machine does), and requests and CPU time while a CPU profile runs beside none.
+# on what else the machine does), and requests and CPU time while a CPU profile runs beside none, and while
+# 500 clients of the profiling endpoint send a byte a second.
 #
 #     tests/bench/traffic.sh PROGRAM LOAD    LOAD is tests/bench/load, built
 set -eu
@@ -53,17 +54,21 @@ traffic() {
         sed 's/.*per_second=\([0-9]*\).*cpu_us_per_request=\(.*\)/\1 \2/'
 }
 
-# pairs: "WITH_PER_SECOND WITH_CPU WITHOUT_PER_SECOND WITHOUT_CPU" a line, alternating: other work on the
+profile() { exec curl -s -o "$folder/profile" "http://$(address pprof)/debug/pprof/profile?seconds=60"; }
+crowd() { exec "$load" --crowd 500 --address "$(address pprof)"; }
+
+# pairs FUNCTION: "WITH_PER_SECOND WITH_CPU WITHOUT_PER_SECOND WITHOUT_CPU" a line, alternating: other work on the
 # machine meets both.
 pairs() {
     traffic > /dev/null
     for _ in $(seq "$pairs"); do
         without=$(traffic)
-        curl -s -o "$folder/profile" "http://$(address pprof)/debug/pprof/profile?seconds=60" &
-        profile=$!
+        "$1" &
+        meanwhile=$!
+        sleep 1 # until it is there
         with=$(traffic)
-        kill "$profile"
-        wait "$profile" 2> /dev/null || true
+        kill "$meanwhile"
+        wait "$meanwhile" 2> /dev/null || true
         echo "$with $without"
     done
 }
@@ -82,7 +87,10 @@ else
     echo "instructions_per_request: no valgrind here. Fix: apt-get install valgrind" >&2
 fi
 start "$program"
-pairs > "$folder/pairs"
-stop
+pairs profile > "$folder/pairs"
 median throughput_while_profiled 1
 median cpu_us_per_request_while_profiled 2
+pairs crowd > "$folder/pairs"
+stop
+median throughput_while_crowded 1
+median cpu_us_per_request_while_crowded 2

@@ -8,10 +8,12 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"extproc/tests/internal/load"
@@ -26,7 +28,11 @@ func main() {
 	flag.DurationVar(&options.Duration, "duration", 0, "for how long instead")
 	flag.IntVar(&options.CPU, "cpu", -1, "the processor that the load stays on; -1: any")
 	flag.IntVar(&options.Pid, "pid", 0, "the process whose processor time is measured")
+	crowd := flag.Int("crowd", 0, "instead: so many clients of HTTP at the address that send a byte a second, until it is killed")
 	flag.Parse()
+	if *crowd > 0 {
+		load.Crowd(context.Background(), options.Address, *crowd, new(atomic.Int64))
+	}
 	result, err := load.Run(options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
