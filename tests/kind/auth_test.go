@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,9 @@ import (
 const (
 	oldToken = "old-token-0123456789"
 	newToken = "new-token-9876543210"
+
+	// As the chart's README has it.
+	secretCommand = "kubectl create secret generic pprof --from-file=token"
 )
 
 // A token of a Secret stands in front of pprof where no policy does; it rotates without a restart; and
@@ -26,8 +30,9 @@ const (
 func TestTokenOfASecret(t *testing.T) {
 	timed(t)
 	n := newNamespace(t)
+	n.folder = filepath.Dir(n.file("token", "engineer:"+oldToken+"\n"))
 	r := release{n, "helm"}
-	n.setTokens("engineer:" + oldToken + "\n")
+	n.must(secretCommand, "")
 	const values = "--set extProc.replicaCount=1 --set extProc.pprof.auth.existingSecret=pprof "
 	r.install(values + "--set networkPolicy.enabled=false")
 	visitor := n.visitor("visitor", nil)
@@ -68,16 +73,11 @@ func TestTokenOfASecret(t *testing.T) {
 	}
 }
 
-// setTokens makes the Secret, or changes it.
+// setTokens changes the Secret.
 func (n namespace) setTokens(text string) {
 	n.t.Helper()
-	secrets := client.CoreV1().Secrets(n.name)
 	secret := &core.Secret{ObjectMeta: meta.ObjectMeta{Name: "pprof"}, StringData: map[string]string{"token": text}}
-	_, err := secrets.Create(short(n.t), secret, meta.CreateOptions{})
-	if err != nil {
-		_, err = secrets.Update(short(n.t), secret, meta.UpdateOptions{})
-	}
-	if err != nil {
+	if _, err := client.CoreV1().Secrets(n.name).Update(short(n.t), secret, meta.UpdateOptions{}); err != nil {
 		n.t.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -221,13 +222,16 @@ func (r release) pods() []core.Pod {
 	return serving
 }
 
+// As the chart's README has it.
+const debugCommand = "kubectl debug POD --image=IMAGE-debug --target=extproc --profile=restricted -it -- sh"
+
 // inside runs a shell script in the network of one of the release's pods: an ephemeral container of
-// the debug twin, with the restricted profile. It waits for a line of input, for kubectl to be there.
+// the debug twin, with the restricted profile. It waits for a line of input, for kubectl to be there,
+// and does without a terminal.
 func (r release) inside(script string) string {
 	r.t.Helper()
-	return r.must(fmt.Sprintf(
-		"kubectl debug %s --image=%s --target=extproc --profile=restricted -i -- sh -c 'read start; %s'",
-		r.pods()[0].Name, twin, script), "start\n")
+	command := strings.NewReplacer("POD", r.pods()[0].Name, "IMAGE-debug", twin, "-it", "-i").Replace(debugCommand)
+	return r.must(command+" -c 'read start; "+script+"'", "start\n")
 }
 
 func (n namespace) file(name, content string) string {

@@ -205,15 +205,15 @@ down() {
     find_tools
     choose_engine
     if exists; then delete; fi
-    rm -f "$mode" "$KUBECONFIG" "$FOLDER"/{containers.conf,cluster.yaml,kube-router.yaml}
     if [ "$engine" = podman ]; then
-        podman images -q "$images" | sort -u | xargs -r podman rmi -f > /dev/null
+        podman images --format '{{.Repository}}:{{.Tag}}' "$images" | xargs -r podman rmi > /dev/null
     fi
     # Other clusters of kind live in the same network. A folder with modules is not empty.
     if [ -z "$("$kind" get clusters 2> /dev/null)" ]; then
         "$engine" network rm kind > /dev/null 2>&1 || true
         rmdir /lib/modules 2> /dev/null || true
     fi
+    rm -f "$mode" "$KUBECONFIG" "$FOLDER"/{containers.conf,cluster.yaml,kube-router.yaml}
 }
 
 # Docker, or podman as root: rootless podman needs cgroup delegation, which kind explains itself.
