@@ -123,5 +123,4 @@ size_t models_count(struct models *models) {
 
 void models_done(struct models *models) {
     buffer_done(&models->answer);
-    pthread_mutex_destroy(&models->lock);
 }
