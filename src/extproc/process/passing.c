@@ -36,7 +36,7 @@ static bool may_edit(const struct process_stream *stream) {
 static bool has_edit(const struct process_stream *stream, struct bytes bytes, size_t start) {
     const struct request *request = &stream->request;
     const struct request_edit *edit = &request->edit;
-    if (edit->text == NULL || stream->has_edited || !may_edit(stream)) return false;
+    if (edit->text == NULL || !may_edit(stream)) return false;
     if (!request->is_stream && !stream->reads_request) return false;
     return edit->from + stream->withheld.len >= start && edit->to <= start + bytes.len;
 }
@@ -56,7 +56,6 @@ static void put_edited(struct turn *turn, struct bytes bytes, size_t start) {
     turn->answer.body[0] = bytes_of(bytes.data, before);
     turn->answer.body[1] = bytes_of_text(edit->text);
     turn->answer.body[2] = bytes_of(bytes.data + bytes.len - behind, behind);
-    stream->has_edited = true;
     metrics_add(stream->metrics, METRIC_REQUESTS_USAGE_ASKED, 1);
 }
 

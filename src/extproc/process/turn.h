@@ -32,7 +32,6 @@ struct process_stream {
     bool reads_request;     // the body is still to be read
     bool comes_early;       // before the headers are answered
     bool owes_headers;      // the answer to the request's headers waits for the model
-    bool has_edited;
     size_t request_bytes;
     struct buffer path;       // as the client sent it
     struct buffer own_names;  // owes_headers: headers that are to be removed, each before a '\0'

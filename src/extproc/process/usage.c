@@ -109,7 +109,6 @@ bool usage_add(struct usage_reader *reader, struct bytes piece, struct usage *us
             break;
         case SCAN_OBJECT: open_object(reader, field); break;
         case SCAN_OBJECT_END: close_object(reader, usage); break;
-        case SCAN_ARRAY: scan_skip(scan); break;
         case SCAN_NUMBER: take_number(reader, field); break;
         case SCAN_STRING: take_text(reader, field, usage); break;
         default: break;

@@ -399,6 +399,7 @@ static void test_process__a_duplex_reply_and_others_requests_pass_piece_by_piece
     send_early_post(DUPLEX);
     send_piece(GOOD_BODY, true);
     envoy_send_more(&envoy);
+    assert_passed(3, GOOD_BODY, true);
     send_reply_headers("200", "application/json");
     envoy_assert_plain(&envoy, 2);
     envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "{\"usage\":{\"total_tok", false);
@@ -407,6 +408,29 @@ static void test_process__a_duplex_reply_and_others_requests_pass_piece_by_piece
     assert_passed(4, "ens\":5}}", false);
     envoy_send_trailers(&envoy, ENVOY_RESPONSE_TRAILERS);
     envoy_assert_usage(&envoy, "", "", "", "5", "");
+}
+
+// An override that Envoy ignores must not be counted on.
+static void test_process__modes_are_overridden_only_where_envoy_obeys(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t request, response;
+        bool sends_early, is_obeyed;
+    } cases[] = {
+        {MESSAGE_BODY_BUFFERED, MESSAGE_BODY_BUFFERED, false, true},
+        {STREAMED, STREAMED, false, true},
+        {STREAMED, MESSAGE_BODY_BUFFERED, true, false},
+        {MESSAGE_BODY_BUFFERED, DUPLEX, false, false},
+        {DUPLEX, MESSAGE_BODY_BUFFERED, false, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        ExtProc__ProtocolConfiguration modes;
+        send_modes(&modes, cases[i].request, cases[i].response, cases[i].sends_early);
+        send_post("/v1/files");
+        assert_int_equal(envoy.answer->mode_override != NULL, cases[i].is_obeyed);
+    }
 }
 
 // Would catch: a second model that reaches the backend because the first has passed.

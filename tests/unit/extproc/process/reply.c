@@ -149,6 +149,20 @@ static void test_reply__nothing_is_read_after_the_end(void **state) {
     reply_done(&reply);
 }
 
+// Would catch: counts of an earlier usage among those of a later one.
+static void test_reply__a_later_usage_replaces_all_of_an_earlier_one(void **state) {
+    (void)state;
+    start(REPLY_EVENTS);
+    add_text("data: {\"usage\":{\"prompt_tokens\":5,\"total_tokens\":6}}\n"
+             "data: {\"usage\":{\"completion_tokens\":9}}\n",
+             true);
+    assert_metadata(0, "llm_output_token", 9);
+    assert_metadata(1, "token_latency_ttft", 2);
+    assert_metadata(2, "token_latency_itl", 0.25);
+    assert_int_equal(answer.metadata_count, 3);
+    reply_done(&reply);
+}
+
 /* latency */
 
 static void add_at(int64_t now_ns, const char *text) {
@@ -269,11 +283,14 @@ static void test_reply__a_bomb_is_given_up_at_the_limit(void **state) {
     uint8_t *bytes = malloc(BOMB_BYTES);
     assert_true(text != NULL && bytes != NULL);
     memset(text, ' ', BOMB_BYTES);
+    memcpy(text, json, sizeof(json) - 1);  // it says all before
     size_t length = compress_text(31, text, BOMB_BYTES, bytes, BOMB_BYTES);
     assert_true(length < 20000);
     start_compressed("application/json", "gzip");
-    add((char *)bytes, length, true);
+    add((char *)bytes, length / 2, false);
+    add((char *)bytes + length / 2, length - length / 2, true);
     assert_int_equal(count(METRIC_RESPONSES_UNREADABLE), 1);
+    assert_int_equal(answer.metadata_count, 0);
     assert_int_equal(reply.kind, REPLY_UNREAD);
     reply_done(&reply);
     free(text);
