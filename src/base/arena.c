@@ -73,6 +73,13 @@ void *arena_alloc(struct arena *arena, size_t size) {
     return start;
 }
 
+struct bytes arena_copy(struct arena *arena, struct bytes bytes) {
+    uint8_t *copy = arena_alloc(arena, bytes.len);
+    if (copy == NULL) return BYTES_EMPTY;
+    if (bytes.len != 0) memcpy(copy, bytes.data, bytes.len);
+    return bytes_of(copy, bytes.len);
+}
+
 // The newest chunk, if `old` is all that is in it.
 static struct arena_chunk *own_chunk_of(struct arena *arena, const uint8_t *old, size_t old_size) {
     struct arena_chunk *chunk = arena->chunks;

@@ -31,6 +31,9 @@ void arena_init(struct arena *arena, void *room, size_t room_bytes, size_t limit
 // pointer that may be compared but not followed. Lives until the reset.
 void *arena_alloc(struct arena *arena, size_t size);
 
+// A copy; its data is NULL when there is no memory.
+struct bytes arena_copy(struct arena *arena, struct bytes bytes);
+
 // Grows what arena_alloc gave with `old_size`; the newest allocation and those with a chunk of
 // their own do it without leaving a hole. NULL as above, and `old` is untouched then.
 void *arena_grow(struct arena *arena, void *old, size_t old_size, size_t size);

@@ -20,6 +20,13 @@
 // to look.
 #define NO_SANITIZE_ADDRESS __attribute__((no_sanitize("address")))
 
+// AddressSanitizer sees the use of freed memory only if it is freed, not kept for the next.
+#ifdef __SANITIZE_ADDRESS__
+#define HAS_ADDRESS_SANITIZER 1
+#else
+#define HAS_ADDRESS_SANITIZER 0
+#endif
+
 // ThreadSanitizer keeps a signal back until the thread calls something that it knows: what a
 // handler does comes late then.
 #ifdef __SANITIZE_THREAD__

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "extproc/budget.h"
 #include "extproc/genai.h"
 #include "extproc/message/ext_proc.pb-c.h"
@@ -50,7 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct genai genai = {.catalogue = &catalogue};
     struct metrics metrics = {.genai = &genai};
     struct buffer answer = {0};
-    struct process_stream *stream = process_stream_new(&options, &metrics);
+    struct arena arena;
+    arena_init(&arena, NULL, 0, 1 << 20);
+    struct process_stream *stream = process_stream_new(&options, &metrics, &arena);
     bool is_over = false;
     require(stream != NULL);
     while (size >= 2) {
@@ -88,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     process_stream_close(stream, 2);
     process_stream_free(stream);
     genai_done(&genai);
+    arena_reset(&arena);
     require(budget.used == 0);
     buffer_done(&answer);
     return 0;

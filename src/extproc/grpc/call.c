@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "extproc/grpc/envelope.h"
 
@@ -164,7 +163,8 @@ static void begin_call(struct call *call, const struct http2_request *request) {
         return;
     }
     call->reader.message_most_bytes = call->method->message_most_bytes(call->server);
-    enum status status = call->method->open(call->server, &call->state);
+    enum status status = call->method->open(call->server, http2_stream_arena(call->stream),
+                                            &call->state);
     if (status == STATUS_BUSY) {
         metrics_add(call->server->metrics, METRIC_REFUSED_STREAMS, 1);
         handle(call, &(const struct event){.kind = OPENED_IN_VAIN});
@@ -178,11 +178,13 @@ static void begin_call(struct call *call, const struct http2_request *request) {
 static void *open_call(void *context, struct http2_stream *stream,
                        const struct http2_request *request) {
     struct grpc_server *server = context;
-    struct call *call = calloc(1, sizeof(*call));
+    struct call *call = arena_alloc(http2_stream_arena(stream), sizeof(*call));
     if (call == NULL) return NULL;
-    call->stream = stream;
-    call->server = server;
-    call->reader.budget = server->budget;
+    *call = (struct call){
+        .stream = stream,
+        .server = server,
+        .reader.budget = server->budget,
+    };
     metrics_add(server->metrics, METRIC_STREAMS, 1);
     metrics_add(server->metrics, METRIC_STREAMS_OPENED, 1);
     begin_call(call, request);
@@ -250,7 +252,6 @@ static void close_call(void *state) {
     if (call->state != NULL) call->method->close(call->state);
     envelope_done(&call->reader);
     metrics_subtract(call->server->metrics, METRIC_STREAMS, 1);
-    free(call);
 }
 
 const struct http2_handler grpc_call_handler = {

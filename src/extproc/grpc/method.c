@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/grpc/method.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "extproc/message/health.h"
 
@@ -20,19 +18,21 @@ struct process_call {
     struct budget *streams_budget;
 };
 
-static enum status process_open(const struct grpc_server *server, void **ret_state) {
+static enum status process_open(const struct grpc_server *server, struct arena *arena,
+                                void **ret_state) {
     if (!budget_take(server->streams_budget, 1)) return STATUS_BUSY;
-    struct process_call *call = calloc(1, sizeof(*call));
-    struct process_stream *stream = process_stream_new(server->process, server->metrics);
+    struct process_call *call = arena_alloc(arena, sizeof(*call));
+    struct process_stream *stream = process_stream_new(server->process, server->metrics, arena);
     if (call == NULL || stream == NULL) {
-        free(call);
         process_stream_free(stream);
         budget_give(server->streams_budget, 1);
         return STATUS_NO_MEMORY;
     }
-    call->stream = stream;
-    call->streams_budget = server->streams_budget;
-    call->list = server->streams;
+    *call = (struct process_call){
+        .stream = stream,
+        .streams_budget = server->streams_budget,
+        .list = server->streams,
+    };
     if (call->list != NULL)
         stream_list_join(call->list, &call->entry, process_stream_state(stream));
     *ret_state = call;
@@ -87,7 +87,6 @@ static void process_close(void *state) {
     process_stream_close(call->stream, clock_monotonic_ns());
     process_stream_free(call->stream);
     budget_give(call->streams_budget, 1);
-    free(call);
 }
 
 static struct grpc_verdict end_with(enum grpc_status status, const char *text) {
@@ -100,7 +99,9 @@ static size_t health_message_most(const struct grpc_server *server) {
 }
 
 // A call of Check needs no state of its own.
-static enum status check_open(const struct grpc_server *server, void **ret_state) {
+static enum status check_open(const struct grpc_server *server, struct arena *arena,
+                              void **ret_state) {
+    (void)arena;
     *ret_state = (void *)server;
     return STATUS_OK;
 }
@@ -160,7 +161,7 @@ static struct grpc_verdict health_refuse(void *state, enum grpc_refusal why,
                                                  : "too many messages are under way");
 }
 
-static void check_close(void *state) {
+static void health_close(void *state) {
     (void)state;
 }
 
@@ -172,10 +173,11 @@ struct health_watch {
     enum health_status said;  // 0: nothing yet
 };
 
-static enum status watch_open(const struct grpc_server *server, void **ret_state) {
-    struct health_watch *watch = calloc(1, sizeof(*watch));
+static enum status watch_open(const struct grpc_server *server, struct arena *arena,
+                              void **ret_state) {
+    struct health_watch *watch = arena_alloc(arena, sizeof(*watch));
     if (watch == NULL) return STATUS_NO_MEMORY;
-    watch->server = server;
+    *watch = (struct health_watch){.server = server};
     *ret_state = watch;
     return STATUS_OK;
 }
@@ -201,10 +203,6 @@ static struct grpc_verdict watch_wake(void *state, struct buffer *answer) {
     return say(health, answer);
 }
 
-static void watch_close(void *state) {
-    free(state);
-}
-
 static const struct grpc_method methods[] = {
     {
         .path = "/" PROCESS_SERVICE "/Process",
@@ -223,7 +221,7 @@ static const struct grpc_method methods[] = {
         .open = check_open,
         .receive = check_receive,
         .refuse = health_refuse,
-        .close = check_close,
+        .close = health_close,
     },
     {
         .path = "/grpc.health.v1.Health/Watch",
@@ -233,7 +231,7 @@ static const struct grpc_method methods[] = {
         .receive = watch_receive,
         .refuse = health_refuse,
         .wake = watch_wake,
-        .close = watch_close,
+        .close = health_close,
     },
 };
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "extproc/budget.h"
@@ -53,8 +54,9 @@ struct grpc_method {
     const char *path;
     bool takes_one;  // message; a call that ends without it is an error
     size_t (*message_most_bytes)(const struct grpc_server *server);
-    // STATUS_NO_MEMORY; STATUS_BUSY: there are too many, `turn_away` says it.
-    enum status (*open)(const struct grpc_server *server, void **ret_state);
+    // What is in the arena lives until `close` has returned. STATUS_NO_MEMORY; STATUS_BUSY: there
+    // are too many, `turn_away` says it.
+    enum status (*open)(const struct grpc_server *server, struct arena *arena, void **ret_state);
     // Instead of the rest; ends the call. NULL where open is never busy.
     struct grpc_verdict (*turn_away)(const struct grpc_server *server, struct buffer *answer);
     struct grpc_verdict (*receive)(void *state, struct bytes message, struct buffer *answer);

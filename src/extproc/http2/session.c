@@ -164,7 +164,10 @@ static enum status new_nghttp2(struct http2_session *session) {
     if (nghttp2_option_new(&option) != 0) goto done;
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_stream_reset_rate_limit(option, RESETS_MOST, RESETS_MOST);
-    if (nghttp2_session_server_new2(&session->nghttp2, callbacks, session, option) != 0) goto done;
+    nghttp2_mem memory = memory_functions(&session->memory);
+    if (nghttp2_session_server_new3(&session->nghttp2, callbacks, session, option, &memory) != 0) {
+        goto done;
+    }
     status = STATUS_OK;
 done:
     nghttp2_option_del(option);
@@ -210,12 +213,20 @@ enum status http2_session_new(const struct http2_options *options,
     return STATUS_OK;
 }
 
+// Connections that rest keep nothing for requests that may not come.
+static void drop_idle_memory(struct http2_session *session) {
+    if (session->stream_count != 0) return;
+    http2_stream_free_idle(session);
+    memory_done(&session->memory);
+}
+
 void http2_session_free(struct http2_session *session) {
     if (session == NULL) return;
     while (session->streams != NULL) {
         http2_stream_free(session->streams);
     }
     nghttp2_session_del(session->nghttp2);
+    drop_idle_memory(session);
     free(session);
 }
 
@@ -262,6 +273,7 @@ size_t http2_session_stream_count(const struct http2_session *session) {
 }
 
 enum status http2_session_tick(struct http2_session *session, int64_t now_ns) {
+    drop_idle_memory(session);
     if (!session->has_preface) {
         return now_ns - session->started_ns > PREFACE_MOST_NS ? STATUS_TRUNCATED : STATUS_OK;
     }

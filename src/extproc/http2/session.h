@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/status.h"
 
@@ -92,9 +93,10 @@ bool http2_session_is_clogged(const struct http2_session *session);
 
 size_t http2_session_stream_count(const struct http2_session *session);
 
-// To be called every second or so: sends a PING to a peer that was silent for a minute and ends the
-// drain of one that does not acknowledge. Not STATUS_OK: the peer did not begin to talk HTTP/2 in
-// time or does not answer; close the connection.
+// To be called every second or so: gives back what is kept for streams when there are none, sends a
+// PING to a peer that was silent for a minute and ends the drain of one that does not acknowledge.
+// Not STATUS_OK: the peer did not begin to talk HTTP/2 in time or does not answer; close the
+// connection.
 MUST_USE enum status http2_session_tick(struct http2_session *session, int64_t now_ns);
 
 // Begins to drain: announces the GOAWAY, and sends it with the last stream's number as soon as a
@@ -102,6 +104,9 @@ MUST_USE enum status http2_session_tick(struct http2_session *session, int64_t n
 // http2_session_is_done tells when they have ended.
 // (https://www.rfc-editor.org/rfc/rfc9113.html#section-6.8)
 void http2_session_drain(struct http2_session *session, int64_t now_ns);
+
+// Memory that lives until the close of the stream has returned.
+struct arena *http2_stream_arena(struct http2_stream *stream);
 
 // Sends the response's header section, once. `is_whole`: neither body nor trailers follow.
 void http2_stream_respond(struct http2_stream *stream, const char *http_status,

@@ -5,15 +5,30 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/attributes.h"
+
 enum {
     OUTPUT_UNREAD_BYTES = 256 << 10,  // past it the stream gets no window
     OUTPUT_KEPT_BYTES = 4 << 10,      // a smaller buffer is kept for the next answer
     OUTPUT_MOVED_BYTES = 64 << 10,    // sent bytes at the front that are worth a move
+    ARENA_MOST_BYTES = 256 << 10,     // besides the room of each stream
+    IDLE_MOST = 128,                  // streams that are kept: some 1 MB
 };
 
-struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id) {
-    struct http2_stream *stream = calloc(1, sizeof(*stream));
+static struct http2_stream *take_idle(struct http2_session *session) {
+    struct http2_stream *stream = session->idle;
     if (stream == NULL) return NULL;
+    session->idle = stream->next;
+    session->idle_count--;
+    memset(stream, 0, offsetof(struct http2_stream, output));
+    return stream;
+}
+
+struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id) {
+    struct http2_stream *stream = take_idle(session);
+    if (stream == NULL) stream = calloc(1, sizeof(*stream));
+    if (stream == NULL) return NULL;
+    arena_init(&stream->arena, stream->room, sizeof(stream->room), ARENA_MOST_BYTES);
     stream->session = session;
     stream->id = id;
     stream->next = session->streams;
@@ -24,13 +39,36 @@ struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id)
     return stream;
 }
 
-void http2_stream_free(struct http2_stream *stream) {
-    if (stream->state != NULL) stream->session->handler->close(stream->state);
-    *stream->previous_next = stream->next;
-    if (stream->next != NULL) stream->next->previous_next = stream->previous_next;
-    stream->session->stream_count--;
+static void free_stream(struct http2_stream *stream) {
     buffer_done(&stream->output);
     free(stream);
+}
+
+void http2_stream_free(struct http2_stream *stream) {
+    struct http2_session *session = stream->session;
+    if (stream->state != NULL) session->handler->close(stream->state);
+    *stream->previous_next = stream->next;
+    if (stream->next != NULL) stream->next->previous_next = stream->previous_next;
+    session->stream_count--;
+    arena_reset(&stream->arena);
+    bool is_kept = !HAS_ADDRESS_SANITIZER && session->idle_count < IDLE_MOST &&
+                   stream->output.capacity <= OUTPUT_KEPT_BYTES;
+    if (!is_kept) {
+        free_stream(stream);
+        return;
+    }
+    stream->output.len = 0;
+    stream->next = session->idle;
+    session->idle = stream;
+    session->idle_count++;
+}
+
+void http2_stream_free_idle(struct http2_session *session) {
+    while (session->idle != NULL) free_stream(take_idle(session));
+}
+
+struct arena *http2_stream_arena(struct http2_stream *stream) {
+    return &stream->arena;
 }
 
 void http2_stream_keep_header(struct http2_stream *stream, struct bytes name, struct bytes value) {

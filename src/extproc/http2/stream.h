@@ -4,6 +4,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "extproc/http2/memory.h"
 #include "extproc/http2/session.h"
 
 // A header's value that is worth keeping; longer ones count as absent.
@@ -11,6 +12,9 @@ struct http2_text {
     uint8_t len;
     char data[95];
 };
+
+// What a stream of ours takes of its arena.
+enum { STREAM_ROOM_BYTES = 6 << 10 };
 
 struct http2_stream {
     struct http2_session *session;
@@ -21,13 +25,16 @@ struct http2_stream {
     struct http2_text method, path, content_type;
     size_t header_bytes;
 
-    struct buffer output;
     size_t output_sent;      // of `output`, already framed
     size_t window_withheld;  // received, but not given back as window yet
     const struct http2_field *trailers;
     size_t trailer_count;
     bool is_deferred;  // nghttp2 waits for http2_stream_flush
     bool is_finished;  // nothing will be added to the response
+
+    struct buffer output;  // its memory stays for the next stream, as long as there is not much
+    struct arena arena;
+    _Alignas(max_align_t) uint8_t room[STREAM_ROOM_BYTES];  // the arena's
 };
 
 struct http2_session {
@@ -36,6 +43,9 @@ struct http2_session {
     void *context;
     struct http2_stream *streams;
     size_t stream_count;
+    struct http2_stream *idle;  // that were closed and can be used again, linked by `next`
+    size_t idle_count;
+    struct memory memory;  // nghttp2's
 
     int64_t started_ns;
     int64_t received_ns;  // when the peer was last heard
@@ -50,8 +60,11 @@ struct http2_session {
 // NULL when there is no memory.
 struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id);
 
-// Tells the handler, unlinks, frees.
+// Tells the handler, unlinks, and frees or keeps for the next.
 void http2_stream_free(struct http2_stream *stream);
+
+// Frees what is kept.
+void http2_stream_free_idle(struct http2_session *session);
 
 // Keeps the header if it is one of those that are asked for.
 void http2_stream_keep_header(struct http2_stream *stream, struct bytes name, struct bytes value);

@@ -90,7 +90,7 @@ static enum progress send_output(struct connection *connection) {
 
         struct bytes rest = bytes_of(bytes.data + sent, bytes.len - (size_t)sent);
         if (!is_fresh) buffer_remove_front(unsent, (size_t)sent);
-        if (is_fresh && buffer_append(unsent, rest) != STATUS_OK) return BROKEN;
+        if (is_fresh && rest.len != 0 && buffer_append(unsent, rest) != STATUS_OK) return BROKEN;
         if (rest.len != 0) return MORE_TO_SEND;
         buffer_done(unsent);
     }

@@ -15,7 +15,7 @@ static void set_header(struct turn *turn, struct bytes name, struct bytes value)
 static void set_route(struct turn *turn) {
     const struct process_stream *stream = turn->stream;
     set_header(turn, BYTES_LITERAL("x-ai-eg-model"), request_model(&stream->request));
-    set_header(turn, BYTES_LITERAL("x-ai-eg-original-path"), buffer_bytes(&stream->path));
+    set_header(turn, BYTES_LITERAL("x-ai-eg-original-path"), stream->path);
     // The route was chosen by headers that did not have the model yet.
     turn->answer.clears_route_cache = true;
 }

@@ -5,7 +5,6 @@
 #include "extproc/process/process.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "extproc/observer.h"
 #include "extproc/process/turn.h"
@@ -20,9 +19,11 @@ enum {
 };
 
 struct process_stream *process_stream_new(const struct process_options *options,
-                                          struct metrics *metrics) {
-    struct process_stream *stream = calloc(1, sizeof(*stream));
+                                          struct metrics *metrics, struct arena *arena) {
+    struct process_stream *stream = arena_alloc(arena, sizeof(*stream));
     if (stream == NULL) return NULL;
+    memset(stream, 0, sizeof(*stream));
+    stream->arena = arena;
     stream->options = options;
     stream->metrics = metrics;
     stream->latest_request_kind = stream->latest_response_kind = -1;
@@ -42,10 +43,8 @@ void process_stream_close(struct process_stream *stream, int64_t now_ns) {
 void process_stream_free(struct process_stream *stream) {
     if (stream == NULL) return;
     passing_drop_held(stream);
-    buffer_done(&stream->path);
     buffer_done(&stream->own_names);
     reply_done(&stream->reply);
-    free(stream);
 }
 
 void turn_add_label(struct turn *turn, const char *key, struct bytes value) {

@@ -31,6 +31,7 @@
 
 #include "base/bytes.h"
 
+struct arena;
 struct budget;
 struct metrics;
 struct models;
@@ -61,10 +62,10 @@ static inline size_t process_message_limit_bytes(const struct process_options *o
     return options->body_limit_bytes + ((size_t)1 << 20);
 }
 
-// NULL when there is no memory. `options` and `metrics` (the counters of this thread) are borrowed
-// until the free.
+// NULL when there is no memory. `options`, `metrics` (the counters of this thread) and `arena`,
+// which holds the stream, are borrowed until the free.
 struct process_stream *process_stream_new(const struct process_options *options,
-                                          struct metrics *metrics);
+                                          struct metrics *metrics, struct arena *arena);
 
 // Decides on one message. Never fails: what goes wrong is in the verdict (undecodable:
 // INVALID_ARGUMENT, no memory: RESOURCE_EXHAUSTED; Envoy then answers 500 to its client). `now_ns`
@@ -99,5 +100,5 @@ uint32_t process_stream_label(const struct process_stream *stream);
 // follow.
 void process_stream_close(struct process_stream *stream, int64_t now_ns);
 
-// Accepts NULL.
+// Frees what the arena does not hold. Accepts NULL.
 void process_stream_free(struct process_stream *stream);

@@ -129,8 +129,8 @@ enum status router_on_headers(struct turn *turn) {
         return STATUS_OK;
     }
     stream->reads_request = true;
-    enum status status = buffer_append(&stream->path, path);
-    return status != STATUS_OK ? status : await_body(turn);
+    stream->path = arena_copy(stream->arena, path);
+    return stream->path.data == NULL ? STATUS_NO_MEMORY : await_body(turn);
 }
 
 /* bodies */

@@ -16,6 +16,7 @@ struct process_stream {
     /* immutable */
     const struct process_options *options;
     struct metrics *metrics;
+    struct arena *arena;  // for what lives as long as the stream
 
     /* loop thread only */
     bool is_observed;  // nobody waits for answers; the first message says so
@@ -33,7 +34,7 @@ struct process_stream {
     bool comes_early;       // before the headers are answered
     bool owes_headers;      // the answer to the request's headers waits for the model
     size_t request_bytes;
-    struct buffer path;       // as the client sent it
+    struct bytes path;        // as the client sent it
     struct buffer own_names;  // owes_headers: headers that are to be removed, each before a '\0'
     struct buffer held;       // owes_headers: the body so far, which came in
     size_t held_pieces;

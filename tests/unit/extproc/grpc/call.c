@@ -19,7 +19,8 @@ static size_t test_most(const struct grpc_server *of) {
     return 1 << 20;
 }
 
-static enum status test_open(const struct grpc_server *of, void **ret_state) {
+static enum status test_open(const struct grpc_server *of, struct arena *arena, void **ret_state) {
+    (void)arena;
     if (open_status != STATUS_OK) return open_status;
     opened++;
     *ret_state = (void *)of;

@@ -10,9 +10,23 @@ static const struct process_options process = {.body_limit_bytes = 1000};
 static const struct grpc_server server = {
     .process = &process, .metrics = &metrics, .streams_budget = &streams_budget, .phase = &phase};
 
+static struct arena arena;
+
+static int setup(void **state) {
+    (void)state;
+    arena_init(&arena, NULL, 0, 1 << 20);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    arena_reset(&arena);
+    return 0;
+}
+
 static void *open_call(const struct grpc_method *method, const struct grpc_server *of) {
     void *call = NULL;
-    assert_int_equal(method->open(of, &call), STATUS_OK);
+    assert_int_equal(method->open(of, &arena, &call), STATUS_OK);
     return call;
 }
 
@@ -116,7 +130,7 @@ static void test_method__process_counts_its_calls_and_turns_more_away(void **sta
         BYTES_LITERAL("/envoy.service.ext_proc.v3.ExternalProcessor/Process"));
     streams_budget.most = 1;
     void *first = open_call(method, &server), *second = NULL;
-    assert_int_equal(method->open(&server, &second), STATUS_BUSY);
+    assert_int_equal(method->open(&server, &arena, &second), STATUS_BUSY);
     struct buffer answer = {0};
     struct grpc_verdict verdict = method->turn_away(&server, &answer);
     assert_true(verdict.has_answer && verdict.ends_call);

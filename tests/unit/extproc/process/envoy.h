@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "extproc/message/ext_proc.pb-c.h"
 #include "extproc/metrics.h"
 #include "extproc/process/process.h"
@@ -14,6 +15,7 @@
 struct envoy {
     struct process_options options;
     struct metrics metrics;
+    struct arena arena;  // the stream's
     struct process_stream *stream;
     struct process_verdict verdict;         // of the last message
     ExtProc__ProcessingResponse *answer;    // of the last message, NULL: none
@@ -29,7 +31,8 @@ static inline void envoy_start(struct envoy *envoy) {
     *envoy = (struct envoy){
         .options = {.body_limit_bytes = 10000},
     };
-    envoy->stream = process_stream_new(&envoy->options, &envoy->metrics);
+    arena_init(&envoy->arena, NULL, 0, 1 << 20);
+    envoy->stream = process_stream_new(&envoy->options, &envoy->metrics, &envoy->arena);
     assert_non_null(envoy->stream);
 }
 
@@ -45,6 +48,7 @@ static inline void envoy_stop(struct envoy *envoy) {
     envoy_forget_answer(envoy);
     buffer_done(&envoy->bytes);
     process_stream_free(envoy->stream);
+    arena_reset(&envoy->arena);
 }
 
 static inline void envoy_take(struct envoy *envoy, struct process_verdict verdict) {

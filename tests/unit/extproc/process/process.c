@@ -981,7 +981,7 @@ static void test_process__a_reply_that_is_cut_is_counted(void **state) {
     struct metrics *metrics = calloc(1, sizeof(*metrics));
     assert_non_null(metrics);
     process_stream_free(envoy.stream);
-    envoy.stream = process_stream_new(&envoy.options, metrics);
+    envoy.stream = process_stream_new(&envoy.options, metrics, &envoy.arena);
     send_good_request();
     send_reply_headers("200", "text/event-stream");
     envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "data: {\"usage\":{\"total_tokens\":9}}\n", false);
