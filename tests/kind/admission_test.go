@@ -29,6 +29,7 @@ var customKinds = []schema.GroupVersionKind{
 	{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "GRPCRoute"},
 	{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "TCPRoute"},
 	{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "TLSRoute"},
+	{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "UDPRoute"},
 	{Group: "gateway.envoyproxy.io", Version: "v1alpha1", Kind: "Backend"},
 }
 
