@@ -223,7 +223,7 @@ function openTab(name) {
     tab = name;
     for (const one of ['flame', 'top', 'stacks']) {
         at[one].hidden = one !== name;
-        at['tab-' + one].ariaSelected = one === name;
+        at['tab-' + one].setAttribute('aria-selected', one === name);
         at['tab-' + one].tabIndex = one === name ? 0 : -1;
     }
     at.point.hidden = name !== 'flame';

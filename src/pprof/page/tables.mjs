@@ -51,7 +51,7 @@ export function showTop(table, rows, {unit, isChange, matches, order, onOrder, o
         if (name !== 'flat' && name !== 'cum') continue;
         const click = () => onOrder(name);
         th.replaceChildren(element('button', {type: 'button', onclick: click}, name));
-        th.ariaSort = name === order ? 'descending' : 'none';
+        th.setAttribute('aria-sort', name === order ? 'descending' : 'none');
     }
     const body = table.createTBody();
     for (const row of sorted.slice(0, ROWS_MOST)) {
