@@ -38,10 +38,7 @@ function fields(bytes, visit) {
             continue;
         }
         const length = kind === 2 ? varint(reader) : kind === 1 ? 8 : kind === 5 ? 4 : NaN;
-        const end = reader.at + length;
-        if (!(end <= bytes.length)) throw new Error('the profile is cut off, or is none');
-        visit(field, undefined, bytes.subarray(reader.at, end));
-        reader.at = end;
+        visit(field, undefined, bytes.subarray(reader.at, reader.at += length));
     }
     if (reader.at !== bytes.length) throw new Error('the profile is cut off, or is none');
 }
