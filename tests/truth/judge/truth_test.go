@@ -38,7 +38,7 @@ func measure(t *testing.T, name string, args ...string) (map[string]float64, *pr
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { connection.Close() })
-	fmt.Fprintf(connection, "GET /debug/pprof/profile?seconds=%d HTTP/1.1\r\nHost: x\r\n\r\n", longest)
+	fmt.Fprintf(connection, "GET /debug/pprof/profile?seconds=%d HTTP/1.1\r\nHost: localhost\r\n\r\n", longest)
 	// The window is open once the first thread has its timer.
 	rig.Eventually(t, func() string {
 		if program.Timers() == "" {
