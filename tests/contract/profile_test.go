@@ -260,7 +260,7 @@ var ourProfileRules = []struct {
 				found[key] = value
 			}
 		}
-		for _, key := range []string{"program: version", "rates: cpu_hz", "rates: heap_bytes", "lost since the start: ticks"} {
+		for _, key := range []string{"program: version", "rates: cpu_hz", "rates: heap_bytes", "lost since the start: ticks", "lost in this profile: stacks_cut"} {
 			if found[key] == "" {
 				t.Errorf("no %q in %q", key, p.Comments)
 			}

@@ -95,12 +95,20 @@ static enum status write_losses(struct buffer *out) {
     add_number(&line, "ticks", (int64_t)atomic_load(&tick_dropped));
     add_number(&line, "threads_without_timer", (int64_t)cpu_unsampled_count());
     add_number(&line, "heap_samples", (int64_t)heap_refused_count());
+    add_number(&line, "wait_samples", (int64_t)contention_refused_count());
     return end(&line);
 }
 
-enum status comments_write(struct buffer *out) {
+static enum status write_cut(int64_t stacks_cut, struct buffer *out) {
+    struct line line = {.out = out, .title = "lost in this profile:"};
+    add_number(&line, "stacks_cut", stacks_cut);
+    return end(&line);
+}
+
+enum status comments_write(int64_t stacks_cut, struct buffer *out) {
     enum status status = write_program(out);
     if (status == STATUS_OK) status = write_container(out);
     if (status == STATUS_OK) status = write_rates(out);
-    return status == STATUS_OK ? write_losses(out) : status;
+    if (status == STATUS_OK) status = write_losses(out);
+    return status == STATUS_OK ? write_cut(stacks_cut, out) : status;
 }

@@ -9,6 +9,6 @@
 void comments_set_version(const char *version);
 
 // Appends lines of key=value pairs: version, build id, pod, node and namespace where the
-// environment names them, the container's limits, the sampling rates in force, what was lost.
-// Context: any thread.
-MUST_USE enum status comments_write(struct buffer *out);
+// environment names them, the container's limits, the sampling rates in force, what was lost,
+// how many stacks of this profile are cut. Context: any thread.
+MUST_USE enum status comments_write(int64_t stacks_cut, struct buffer *out);

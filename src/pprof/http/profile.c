@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // profile: CPU time over a window of seconds.
-#include <inttypes.h>
 
 #include "base/clock.h"
 #include "pprof/http/comments.h"
@@ -31,11 +30,7 @@ static const struct profile_type sample_types[SAMPLE_VALUES] = {
 static enum status write_profile(const struct cpu_window *window, int64_t duration_ns,
                                  const struct format *format, struct buffer *out) {
     struct buffer comments = {0};
-    enum status status = comments_write(&comments);
-    if (status == STATUS_OK) {
-        status = buffer_append_format(&comments, "lost in this profile: stacks_cut=%" PRId64 "\n",
-                                      window->cut_count);
-    }
+    enum status status = comments_write(window->cut_count, &comments);
     struct profile profile = {
         .period_type = {"cpu", "nanoseconds"},
         .period = CPU_PERIOD_NS,

@@ -38,11 +38,20 @@ static enum status read_window(const struct request *request, int64_t *ret_secon
     return STATUS_OK;
 }
 
+// A stack that fills its room may have been longer.
+static int64_t count_cut(const struct store *store) {
+    int64_t count = 0;
+    for (const struct sample *s = store->first; s != NULL; s = s->next) {
+        count += s->key.depth == STACK_DEPTH;
+    }
+    return count;
+}
+
 static enum status write_profile(const struct source *source, const struct store *store,
                                  int64_t duration_ns, const struct format *format,
                                  struct answer *answer) {
     struct buffer comments = {0};
-    enum status status = comments_write(&comments);
+    enum status status = comments_write(count_cut(store), &comments);
     struct profile profile = {
         .default_sample_type = source->default_sample_type,
         .period_type = source->period_type,

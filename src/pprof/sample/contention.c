@@ -43,6 +43,10 @@ int64_t contention_mutex_fraction(void) {
     return mutex_fraction;
 }
 
+uint64_t contention_refused_count(void) {
+    return shared_store_refused(&block_store) + shared_store_refused(&mutex_store);
+}
+
 // xorshift64: any generator will do that does not follow the program's own rhythm.
 static uint64_t next_random(void) {
     if (random_state == 0) random_state = (uint64_t)clock_monotonic_ns() ^ (uintptr_t)&random_state;

@@ -23,6 +23,9 @@ void contention_init(int64_t block_rate_ns, int64_t mutex_fraction);
 int64_t contention_block_rate_ns(void);
 int64_t contention_mutex_fraction(void);
 
+// Waits and contentions that no memory was had for, since the start. Context: any thread.
+uint64_t contention_refused_count(void);
+
 // A wait, on the waiter's stack from begin to end.
 struct contention {
     const void *lock;  // whose holder pays; NULL: there is none

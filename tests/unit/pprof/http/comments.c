@@ -20,7 +20,7 @@ static int teardown(void **state) {
 
 static const char *write_all(void) {
     out.len = 0;
-    assert_int_equal(comments_write(&out), STATUS_OK);
+    assert_int_equal(comments_write(7, &out), STATUS_OK);
     assert_int_equal(buffer_append_byte(&out, '\0'), STATUS_OK);
     return (const char *)out.data;
 }
@@ -50,6 +50,8 @@ static void test_comments__rates_and_losses_are_always_there(void **state) {
     const char *text = write_all();
     assert_non_null(strstr(text, "\nrates: cpu_hz=100 "));
     assert_non_null(strstr(text, "\nlost since the start: ticks=0 "));
+    assert_non_null(strstr(text, " wait_samples=0\n"));
+    assert_non_null(strstr(text, "\nlost in this profile: stacks_cut=7\n"));
 }
 
 static void test_comments__a_long_value_is_cut_and_none_breaks_its_line(void **state) {

@@ -192,3 +192,16 @@ static void test_snapshot__a_wrong_format_is_told_before_any_work(void **state) 
     assert_int_equal(tidied, 0);
     assert_int_equal(watched, 0);
 }
+
+static void test_snapshot__stacks_that_fill_their_room_are_counted_as_cut(void **state) {
+    (void)state;
+    static const uintptr_t addresses[STACK_DEPTH] = {1};
+    static const int64_t values[SAMPLE_VALUES] = {1};
+    struct store store = {0};
+    for (uint32_t depth = STACK_DEPTH - 2; depth <= STACK_DEPTH; depth++) {
+        const struct sample_key key = {.addresses = addresses, .depth = depth};
+        assert_int_equal(store_add(&store, &key, values), STATUS_OK);
+    }
+    assert_int_equal(count_cut(&store), 1);
+    store_done(&store);
+}
