@@ -107,19 +107,20 @@ static void test_symbol__too_many_inlined_frames_are_cut(void **unused) {
     assert_int_equal(lines[SYMBOL_LINES_MOST - 1].line, SYMBOL_LINES_MOST - 1);
 }
 
-static void *resolve_often(void *ret_good) {
+static void *resolve_often(void *address) {
     struct symbol_line mine[SYMBOL_LINES_MOST];
     for (int i = 0; i < 200; i++) {
-        if (symbol_resolve(outer(), mine) != 2) return NULL;
+        if (symbol_resolve((uintptr_t)address, mine) != 2) return NULL;
         if (strcmp(mine[0].function, "inner") != 0) return NULL;
     }
-    return ret_good;
+    return address;
 }
 
 static void test_symbol__several_threads_may_ask_at_once(void **unused) {
     (void)unused;
     pthread_t threads[4];
-    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, resolve_often, threads);
+    void *address = (void *)outer();
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, resolve_often, address);
     for (int i = 0; i < 4; i++) {
         void *result;
         pthread_join(threads[i], &result);
