@@ -6,11 +6,14 @@
 package speed
 
 import (
+	"bufio"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	modes "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	proc "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -30,28 +33,57 @@ type server struct {
 // names are the servers, ours first.
 var names = []string{"ours", "Go", "null"}
 
+// program is the server's path, and the begin of the line that tells where it listens.
+func program(t testing.TB, name string) (path, prefix string) {
+	switch name {
+	case "ours":
+		return rig.ExtprocPath(t), "msg=listening service=grpc address="
+	case "Go":
+		return rig.Built(t, "tests", "bench", "goserver"), "listening address="
+	default:
+		return rig.Built(t, "tests", "bench", "null"), "listening address="
+	}
+}
+
 // start starts a server by its name, on the first processor only: each then has one thread that
 // works, and the load has the other processor.
 func start(t testing.TB, name string) *server {
 	t.Helper()
-	prefix := "listening address="
-	var path string
-	switch name {
-	case "ours":
-		path, prefix = rig.ExtprocPath(t), `msg=listening service=grpc address=`
-	case "Go":
-		path = goServer(t)
-	case "null":
-		path = rig.Built(t, "tests", "bench", "null")
-	}
+	path, prefix := program(t, name)
 	s := &server{name: name, program: rig.Start(t, name, "taskset", []string{"-c", "0", path}, rig.FreePorts())}
 	line := s.program.WaitLine("that it listens", func(line string) bool { return strings.Contains(line, prefix) })
 	_, s.address, _ = strings.Cut(line, prefix)
 	return s
 }
 
-// goServer is built by make; go test by itself finds it where make left it.
-func goServer(t testing.TB) string { return rig.Built(t, "tests", "bench", "goserver") }
+// startAndEnd takes the time from before the program is started to the line that says that it
+// listens.
+func startAndEnd(t testing.TB, name string) time.Duration {
+	t.Helper()
+	path, prefix := program(t, name)
+	command := exec.Command(path)
+	command.Env = append(os.Environ(), rig.FreePorts()...)
+	output, input, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer output.Close()
+	command.Stdout, command.Stderr = input, input
+	before := time.Now()
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	input.Close()
+	defer command.Wait()
+	defer command.Process.Kill()
+	for lines := bufio.NewScanner(output); lines.Scan(); {
+		if strings.Contains(lines.Text(), prefix) {
+			return time.Since(before)
+		}
+	}
+	t.Fatalf("%s does not listen", name)
+	return 0
+}
 
 // memory reads a size from /proc/PID/status, in MiB.
 func (s *server) memory(t testing.TB, name string) float64 {
