@@ -411,12 +411,13 @@ static int begin_token(struct scan *scan) {
     do {
         if (scan->next == scan->end) return SCAN_MORE;
         c = *scan->next++;
-    } while (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+    } while (c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t'));
+    // The most frequent ones, before a jump that no processor foresees.
+    if (c == ',') return take_comma(scan);
+    if (c == ':') return take_colon(scan);
     scan->token_offset = offset_of(scan, scan->next - 1);
+    if (c == '"') return begin_string(scan);
     switch (c) {
-    case '"': return begin_string(scan);
-    case ',': return take_comma(scan);
-    case ':': return take_colon(scan);
     case '{': return open_container(scan, true);
     case '}': return close_container(scan, true);
     case '[': return open_container(scan, false);
@@ -431,19 +432,19 @@ static int begin_token(struct scan *scan) {
     return fail_expecting(scan);
 }
 
+// The rest of a token that was cut by the end of the piece.
 static int go_on(struct scan *scan) {
     switch (scan->inside) {
     case INSIDE_STRING: return take_string(scan);
     case INSIDE_NUMBER: return take_number(scan);
-    case INSIDE_WORD: return take_word(scan);
-    default: return begin_token(scan);
+    default: return take_word(scan);
     }
 }
 
 enum scan_token scan_next(struct scan *scan) {
     if (UNLIKELY(scan->fault.status != STATUS_OK)) return SCAN_FAULT;
-    for (;;) {
-        int token = go_on(scan);
+    int token = scan->inside == INSIDE_NOTHING ? begin_token(scan) : go_on(scan);
+    for (;; token = begin_token(scan)) {
         if (token == NO_TOKEN) continue;
         if (!scan->is_skipping || token <= SCAN_MORE) {
             scan->offset = offset_of(scan, scan->next);
