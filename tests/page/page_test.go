@@ -108,18 +108,11 @@ func putUnderLoad(t *testing.T, address string) {
 func TestBrowser(t *testing.T) {
 	extproc := rig.StartExtproc(t, "PPROF_CPU_WINDOWS=1")
 	putUnderLoad(t, extproc.GRPC)
-	const token = "a-token-of-forty-characters-for-the-tests"
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	locked := rig.StartExtproc(t, "PPROF_TOKEN_FILE="+file, "PPROF_AUTH_LOOPBACK=true")
 	built := os.Getenv("BUILT")
 	if built == "" {
 		built = filepath.Join(rig.Root(), "build")
 	}
 	command := exec.Command("./browse.sh", "http://"+extproc.Pprof+"/debug/pprof/", filepath.Join(built, "page"))
-	command.Env = append(os.Environ(), "WINDOWS=1",
-		"LOCKED_URL=http://"+locked.Pprof+"/debug/pprof/", "TOKEN="+token)
+	command.Env = append(os.Environ(), "WINDOWS=1")
 	runTAP(t, command)
 }

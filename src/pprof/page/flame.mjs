@@ -5,6 +5,7 @@
 // elements as it is wide by NARROWEST_PX, however many stacks there are.
 
 import {baseName, change, percent, place, quantity} from './units.mjs';
+import {keyOf} from './proto.mjs';
 import {linesOf, net, weight} from './tree.mjs';
 
 const ROW_PX = 20;
@@ -25,7 +26,7 @@ export class Flame {
         this.element = element;
         this.onPoint = onPoint;
         this.boxes = new Map();
-        this.matches = new Set();
+        this.matches = null;
         element.addEventListener('click', (event) => {
             const node = this.nodeOf(event.target);
             if (node) this.zoom(node);
@@ -49,9 +50,8 @@ export class Flame {
         const path = [];
         for (let node = this.zoomed; node?.parent; node = node.parent) path.unshift(node);
         Object.assign(this, {root, unit, isChange, zoomed: root});
-        for (const {name, file} of path) {
-            const next = [...this.zoomed.children.values()]
-                .find((child) => child.name === name && child.file === file);
+        for (const {name, file, isInlined} of path) {
+            const next = this.zoomed.children.get(keyOf(name, file, isInlined));
             if (!next) break;
             this.zoomed = next;
         }

@@ -81,7 +81,7 @@ export function buildTree(choice) {
         if (choice.group) {
             const value = labelOf(sample, choice.group) ?? '(none)';
             const name = choice.group + '=' + value;
-            node = childOf(node, {name, file: '', isInlined: false, key: name});
+            node = childOf(node, {name, file: '', isInlined: false, key: keyOf(name, '', false)});
             add(node, plus, minus);
         }
         visitFrames(sample, (frame) => {
