@@ -212,6 +212,65 @@ static void test_decode__reads_the_name_of_the_route(void **state) {
     assert_int_equal(message.route.len, 0);
 }
 
+// Request headers of a filter in these modes, with one attribute; key NULL: with none of those that
+// it asks for.
+static void decode_attribute(const char *key, const char *value, uint32_t body_mode,
+                             struct message *ret_message) {
+    ExtProc__AttributeValue text = EXT_PROC__ATTRIBUTE_VALUE__INIT;
+    ExtProc__AttributeEntry entry = EXT_PROC__ATTRIBUTE_ENTRY__INIT, *entries[] = {&entry};
+    ExtProc__AttributeStruct fields = EXT_PROC__ATTRIBUTE_STRUCT__INIT;
+    ExtProc__Attributes attribute = EXT_PROC__ATTRIBUTES__INIT, *list[] = {&attribute};
+    ExtProc__ProtocolConfiguration modes = EXT_PROC__PROTOCOL_CONFIGURATION__INIT;
+    ExtProc__ProcessingRequest request = EXT_PROC__PROCESSING_REQUEST__INIT;
+    ExtProc__HttpHeaders headers = EXT_PROC__HTTP_HEADERS__INIT;
+    static uint8_t bytes[512];
+    if (key != NULL) {
+        entry.key = (ProtobufCBinaryData){strlen(key), (uint8_t *)(uintptr_t)key};
+        text.string_value = (ProtobufCBinaryData){strlen(value), (uint8_t *)(uintptr_t)value};
+        entry.value = &text;
+        fields.fields = entries;
+        fields.n_fields = 1;
+    }
+    attribute.value = &fields;
+    modes.request_body_mode = modes.response_body_mode = body_mode;
+    request.attributes = list;
+    request.n_attributes = 1;
+    request.protocol_config = &modes;
+    request.request_case = EXT_PROC__PROCESSING_REQUEST__REQUEST_REQUEST_HEADERS;
+    request.request_headers = &headers;
+    size_t length = ext_proc__processing_request__pack(&request, bytes);
+    assert_true(length <= sizeof(bytes));
+    assert_int_equal(message_decode(bytes_of(bytes, length), &arena, ret_message), STATUS_OK);
+}
+
+#define BACKEND_OF(what)                                                                           \
+    "xds." what ".filter_metadata['aigateway.envoy.io']['per_route_rule_backend_name']"
+
+static void test_decode__the_backend_has_a_name_of_its_host_or_cluster(void **state) {
+    (void)state;
+    struct message message;
+    static const char *const keys[] = {BACKEND_OF("upstream_host_metadata"),
+                                       BACKEND_OF("cluster_metadata")};
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        decode_attribute(keys[i], "ns/b", MESSAGE_BODY_BUFFERED, &message);
+        assert_text(message.backend, "ns/b");
+        assert_true(message.is_from_upstream_filter);
+    }
+    decode_attribute("xds.cluster_name", "c", MESSAGE_BODY_NONE, &message);
+    assert_int_equal(message.backend.len, 0);
+    assert_false(message.is_from_upstream_filter);
+}
+
+// Would catch: our headers removed behind the router, where nobody has set the attributes.
+static void test_decode__a_filter_that_gets_nothing_is_behind_the_router(void **state) {
+    (void)state;
+    struct message message;
+    decode_attribute(NULL, NULL, MESSAGE_BODY_NONE, &message);
+    assert_true(message.is_from_upstream_filter);
+    decode_attribute(NULL, NULL, MESSAGE_BODY_BUFFERED, &message);
+    assert_false(message.is_from_upstream_filter);
+}
+
 static void test_decode__skips_what_it_does_not_know(void **state) {
     (void)state;
     struct message message;
