@@ -4,8 +4,8 @@
 // JSON that asks for the usage; a refusal is valid JSON.
 #include <stdlib.h>
 #include <string.h>
+#include <yyjson.h>
 
-#include "extproc/process/json.h"
 #include "extproc/process/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,11 +20,11 @@ static void check_model(struct bytes model) {
     for (size_t i = 0; i < model.len; i++) require(model.data[i] >= ' ' && model.data[i] != 0x7f);
 }
 
-static yyjson_val *read_json(struct bytes text, struct arena *arena) {
-    struct fault fault;
-    yyjson_val *root;
-    require(json_read(text, arena, &fault, &root) == STATUS_OK);
-    return root;
+static yyjson_doc *read_json(struct bytes text) {
+    yyjson_doc *document = yyjson_read((const char *)text.data, text.len,
+                                       YYJSON_READ_BIGNUM_AS_RAW);
+    require(document != NULL);
+    return document;
 }
 
 static void check_refusal(const struct refusal *refusal) {
@@ -33,20 +33,21 @@ static void check_refusal(const struct refusal *refusal) {
     arena_init(&arena, NULL, 0, 1 << 16);
     require(refusal->kind != REFUSAL_NONE);
     require(refusal_encode(refusal, &arena, &body) == STATUS_OK);
-    yyjson_val *error = yyjson_obj_get(read_json(body, &arena), "error");
+    yyjson_doc *document = read_json(body);
+    yyjson_val *error = yyjson_obj_get(yyjson_doc_get_root(document), "error");
     require(yyjson_get_str(yyjson_obj_get(error, "code")) != NULL);
+    yyjson_doc_free(document);
     arena_reset(&arena);
 }
 
 static void check_edit(const uint8_t *data, size_t size, const struct request_edit *edit) {
-    struct arena arena;
     struct buffer body = {0};
     require(edit->from <= edit->to && edit->to <= size);
     require(buffer_append(&body, bytes_of(data, edit->from)) == STATUS_OK);
     require(buffer_append_text(&body, edit->text) == STATUS_OK);
     require(buffer_append(&body, bytes_of(data + edit->to, size - edit->to)) == STATUS_OK);
-    arena_init(&arena, NULL, 0, 64 << 20);
-    yyjson_val *root = read_json(buffer_bytes(&body), &arena);
+    yyjson_doc *document = read_json(buffer_bytes(&body));
+    yyjson_val *root = yyjson_doc_get_root(document);
     bool does_ask = false;
     yyjson_val *key, *value;
     size_t i, count;
@@ -55,7 +56,7 @@ static void check_edit(const uint8_t *data, size_t size, const struct request_ed
         does_ask |= yyjson_get_bool(yyjson_obj_get(value, "include_usage"));
     }
     require(does_ask);
-    arena_reset(&arena);
+    yyjson_doc_free(document);
     buffer_done(&body);
 }
 

@@ -6,23 +6,21 @@
 //
 // What the caller (the gRPC side) has to do:
 //   1. One process_stream per gRPC stream, made when the stream's HEADERS arrive, used by one
-//   thread at a time.
+//      thread at a time.
 //   2. Call process_stream_receive once for each complete gRPC message, in order. `message` is
-//   borrowed for the call
-//      only. A compressed message (flag 1) is not for us: end the stream with UNIMPLEMENTED.
+//      borrowed for the call only. A compressed message (flag 1) is not for us: end the stream with
+//      UNIMPLEMENTED.
 //   3. When a length prefix announces more than process_message_limit_bytes, do not collect that
-//   message: call
-//      process_stream_refuse instead, once, as soon as the prefix is known.
+//      message: call process_stream_refuse instead, once, as soon as the prefix is known.
 //   4. has_answer: exactly one serialised ProcessingResponse was appended to `answer`; the 5-byte
-//   prefix is the
-//      caller's (append it before the call, fill in the length after). Otherwise `answer` is
-//      unchanged. has_more: call process_stream_more for the next one, before anything else.
+//      prefix is the caller's (append it before the call, fill in the length after). Otherwise
+//      `answer` is unchanged. has_more: call process_stream_more for the next one, before anything
+//      else.
 //   5. ends_stream: send the answer (if any), then trailers with grpc_status and grpc_message, and
-//   give the stream no
-//      further message (one that comes all the same gets the same verdict, without an answer).
+//      give the stream no further message (one that comes all the same gets the same verdict,
+//      without an answer).
 //   6. process_stream_free at any time: after the trailers, or at RST_STREAM in whatever state
-//   (Envoy ends every
-//      stream so, also the good ones).
+//      (Envoy ends every stream so, also the good ones).
 #pragma once
 
 #include <stdbool.h>

@@ -4,8 +4,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-
-#include "extproc/process/json.h"
+#include <yyjson.h>
 
 static const struct refusal_row rows[] = {
 #define ROW(kind, status, code, type, param, metric)                                               \
@@ -27,10 +26,23 @@ void refusal_set(struct refusal *ret_refusal, enum refusal_kind kind, const char
     va_end(arguments);
 }
 
+static void *allocate(void *arena, size_t size) {
+    return arena_alloc(arena, size);
+}
+
+static void *grow(void *arena, void *old, size_t old_size, size_t size) {
+    return size <= old_size ? old : arena_grow(arena, old, old_size, size);
+}
+
+static void release(void *arena, void *memory) {
+    (void)arena;
+    (void)memory;
+}
+
 enum status refusal_encode(const struct refusal *refusal, struct arena *arena,
                            struct bytes *ret_body) {
     const struct refusal_row *row = refusal_row(refusal->kind);
-    const struct yyjson_alc allocator = json_allocator(arena);
+    const struct yyjson_alc allocator = {allocate, grow, release, arena};
     yyjson_mut_doc *document = yyjson_mut_doc_new(&allocator);
     if (document == NULL) return STATUS_NO_MEMORY;
     yyjson_mut_val *root = yyjson_mut_obj(document);
