@@ -205,10 +205,12 @@ down() {
     find_tools
     choose_engine
     if exists; then delete; fi
+    # What others use stays: the image by another name, the network with their clusters in it. A
+    # folder with modules is not empty.
     if [ "$engine" = podman ]; then
-        podman images --format '{{.Repository}}:{{.Tag}}' "$images" | xargs -r podman rmi > /dev/null
+        podman images --format '{{.Repository}}:{{.Tag}}' "$images" |
+            xargs -r podman rmi > /dev/null 2>&1 || true
     fi
-    # Other clusters of kind live in the same network. A folder with modules is not empty.
     if [ -z "$("$kind" get clusters 2> /dev/null)" ]; then
         "$engine" network rm kind > /dev/null 2>&1 || true
         rmdir /lib/modules 2> /dev/null || true
