@@ -99,3 +99,11 @@ test-go: $(if $(wildcard tests/go.mod),$(PROGRAM) $(PROGRAMS))
 .PHONY: test-page
 test-page:
 	+@$(MAKE) --no-print-directory test-go G=./page
+
+## The clients that leave at any point (tests/soak), long: REQUESTS=200000; SAN=address,undefined or
+## SAN=thread for a sanitizer, without one the memory is looked at too.
+.PHONY: test-soak
+test-soak: $(PROGRAM)
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" BUILT="$(abspath $(BUILD))" EXTPROC_BINARY="$(abspath $(PROGRAM))" \
+	    REQUESTS=$(or $(REQUESTS),200000) SANITIZER=$(SAN) \
+	    $(unsanitary) tests/go.sh $(TESTED)/counts/test-soak ./soak -timeout 60m
