@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,11 +22,29 @@ import (
 
 // The ways to configure Envoy that docs/extproc.md tells. In each of them the same must hold.
 var topologies = map[string]rig.StackOptions{
-	"one filter":     {Filters: "one filter"},
-	"two filters":    {Filters: "in front of the router", Cluster: "behind the router"},
-	"full duplex":    {Filters: "full duplex"},
-	"streamed early": {Filters: "streamed early"},
-	"overridden":     {Filters: "overridden"},
+	"one filter":        {Filters: "one filter"},
+	"without overrides": {Filters: "without overrides"},
+	"two filters":       {Filters: "in front of the router", Cluster: "behind the router"},
+	"full duplex":       {Filters: "full duplex"},
+	"streamed early":    {Filters: "streamed early"},
+	"overridden":        {Filters: "overridden"},
+}
+
+// Would catch: a block of the documentation that no test runs any more.
+func TestEachDocumentedTopologyIsRun(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(rig.Root(), "docs", "extproc.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := map[string]bool{}
+	for _, options := range topologies {
+		run[options.Filters], run[options.Cluster] = true, true
+	}
+	for _, block := range regexp.MustCompile("(?:<!-- envoy: (.*) -->\n)?```yaml\n").FindAllStringSubmatch(string(text), -1) {
+		if name := block[1]; name == "" || !run[name] {
+			t.Errorf("the block %q of docs/extproc.md is run by no test", name)
+		}
+	}
 }
 
 func inEachTopology(t *testing.T, test func(t *testing.T, stack *rig.Stack)) {
