@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waits whose lengths the program reads off its own clock, around the same calls: for each kind, a
 // thread named after nothing in particular holds for HOLD_NS (spinning on the clock) what the other
-// waits for. Prints "KIND:waited NANOSECONDS"; the waiting function is KIND_wait, the one that
-// gives back is KIND_hold. Usage: locks ROUNDS
+// waits for. Prints "KIND:waited NANOSECONDS" and, for locks, "KIND:held_least NANOSECONDS" and
+// held_most; the waiting function is KIND_wait, the one that gives back is KIND_hold. Usage: locks
+// ROUNDS
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -27,6 +28,9 @@ static pthread_barrier_t barrier;
 // 1: it is held, the other may begin to wait; 2: it has begun.
 static atomic_int step;
 static int64_t waited_ns;
+// Of a wait only what was before the release is the holder's; that was between two readings.
+static int64_t begun_ns, releasing_ns, released_ns;
+static int64_t held_least_ns, held_most_ns;
 
 static void spin_until(int64_t until_ns) {
     while (clock_monotonic_ns() < until_ns) {}
@@ -46,7 +50,7 @@ static void let_wait(void) {
 #define TIMED(call)                                                                                \
     do {                                                                                           \
         await_step(1);                                                                             \
-        int64_t before_ns = clock_monotonic_ns();                                                  \
+        int64_t before_ns = begun_ns = clock_monotonic_ns();                                       \
         atomic_store(&step, 2);                                                                    \
         call;                                                                                      \
         waited_ns += clock_monotonic_ns() - before_ns;                                             \
@@ -56,7 +60,9 @@ static void let_wait(void) {
 NOINLINE static void mutex_hold(void) {
     pthread_mutex_lock(&mutex);
     let_wait();
+    releasing_ns = clock_monotonic_ns();
     pthread_mutex_unlock(&mutex);
+    released_ns = clock_monotonic_ns();
     __asm__ volatile("");
 }
 NOINLINE static void mutex_wait(void) {
@@ -67,7 +73,9 @@ NOINLINE static void mutex_wait(void) {
 NOINLINE static void rwlock_hold(void) {
     pthread_rwlock_wrlock(&rwlock);
     let_wait();
+    releasing_ns = clock_monotonic_ns();
     pthread_rwlock_unlock(&rwlock);
+    released_ns = clock_monotonic_ns();
     __asm__ volatile("");
 }
 NOINLINE static void rwlock_wait(void) {
@@ -129,6 +137,8 @@ static void run_round(const struct kind *kind) {
     pthread_create(&holder, NULL, hold, (void *)(uintptr_t)kind);
     kind->wait();
     pthread_join(holder, NULL);
+    held_least_ns += releasing_ns - begun_ns;
+    held_most_ns += released_ns - begun_ns;
 }
 
 static void *spin_once(void *unused) {
@@ -150,9 +160,11 @@ int main(int argc, char **argv) {
     program_serve();
     program_wait_for_start();
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-        waited_ns = 0;
+        waited_ns = held_least_ns = held_most_ns = 0;
         for (int round = 0; round < rounds; round++) run_round(&kinds[i]);
         printf("%s:waited %lld\n", kinds[i].name, (long long)waited_ns);
+        printf("%s:held_least %lld\n", kinds[i].name, (long long)held_least_ns);
+        printf("%s:held_most %lld\n", kinds[i].name, (long long)held_most_ns);
     }
     waited_ns = 0;
     for (int round = 0; round < rounds; round++) join_wait();
