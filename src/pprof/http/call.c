@@ -162,14 +162,13 @@ static enum MHD_Result read_header(void *context, enum MHD_ValueKind kind, const
 static enum refusal check_access(struct MHD_Connection *connection, struct visitor *visitor,
                                  struct record *record) {
     struct MHD_BasicAuthInfo *basic = MHD_basic_auth_get_username_password3(connection);
-    if (basic != NULL) visitor->secret = bytes_of(basic->password, basic->password_len);
+    bool has_password = basic != NULL && basic->password != NULL;
+    if (has_password) visitor->secret = bytes_of(basic->password, basic->password_len);
     record->has_secret = visitor->has_secret;
     struct pass pass = access_check(visitor);
     memcpy(record->token, pass.token, sizeof record->token);
-    if (basic != NULL) {
-        explicit_bzero(basic->password, basic->password_len);
-        MHD_free(basic);
-    }
+    if (has_password) explicit_bzero(basic->password, basic->password_len);
+    MHD_free(basic);
     return pass.refusal;
 }
 
