@@ -232,7 +232,6 @@ const char *extproc_admin_address(const struct extproc *extproc, size_t index) {
 struct visiting {
     void (*visit)(const struct extproc_stream *stream, void *context);
     void *context;
-    int64_t now_ns;
 };
 
 static void visit_entry(const struct stream_entry *entry, void *context) {
@@ -240,7 +239,8 @@ static void visit_entry(const struct stream_entry *entry, void *context) {
     const struct extproc_stream stream = {
         .state = atomic_load_explicit(&entry->state, memory_order_relaxed),
         .label = atomic_load_explicit(&entry->label, memory_order_relaxed),
-        .age_ns = visiting->now_ns - entry->start_ns,
+        // Not a time for all: one that has just come would be younger than nothing.
+        .age_ns = clock_monotonic_ns() - entry->start_ns,
     };
     visiting->visit(&stream, visiting->context);
 }
@@ -248,7 +248,7 @@ static void visit_entry(const struct stream_entry *entry, void *context) {
 void extproc_visit_streams(struct extproc *extproc,
                            void (*visit)(const struct extproc_stream *stream, void *context),
                            void *context) {
-    struct visiting visiting = {visit, context, clock_monotonic_ns()};
+    struct visiting visiting = {visit, context};
     service_visit_streams(extproc->service, visit_entry, &visiting);
 }
 

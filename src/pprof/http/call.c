@@ -89,7 +89,10 @@ void call_end(void *context, struct MHD_Connection *connection, void **slot,
     struct call *call = *slot;
     if (call == NULL) return;
     bool is_stalled = why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && call->record.status != 0;
-    if (is_stalled) call->record.refusal = REFUSAL_STALLED;
+    if (is_stalled) {
+        call->record.refusal = REFUSAL_STALLED;
+        record_refusal(REFUSAL_STALLED);
+    }
     record_end(&call->record, call->method, call->path, call->query, clock_monotonic_ns());
     buffer_done(&call->target);
     buffer_done(&call->body);
@@ -190,6 +193,7 @@ static enum MHD_Result answer_now(struct MHD_Connection *connection, struct call
     struct answer answer = {0};
     answer_call(connection, call, method, &answer);
     call->record.status = answer.status;
+    record_answer(&call->record);
     struct MHD_Response *response = response_make(&answer, method, version,
                                                   &call->record.sent_bytes);
     answer_done(&answer);

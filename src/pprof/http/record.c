@@ -101,11 +101,15 @@ static void write_line(const struct record *record, const char *method, struct b
     buffer_done(&masked_query);
 }
 
-void record_end(const struct record *record, const char *method, struct bytes path,
-                struct bytes query, int64_t now_ns) {
+void record_answer(const struct record *record) {
     size_t place = place_of(record->profile != NULL ? record->profile : OTHER);
     add(&counts[place][column_of(record->status)]);
     if (record->refusal != REFUSAL_NONE) record_refusal(record->refusal);
+}
+
+void record_end(const struct record *record, const char *method, struct bytes path,
+                struct bytes query, int64_t now_ns) {
+    if (record->status == 0) record_answer(record);
     bool is_served_quietly = record->is_quiet && record->refusal == REFUSAL_NONE;
     if (!is_served_quietly) write_line(record, method, path, query, now_ns);
 }

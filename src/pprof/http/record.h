@@ -26,8 +26,12 @@ struct record {
 // bytes. Pure.
 MUST_USE enum status record_write_masked(struct bytes text, size_t limit, struct buffer *out);
 
-// Counts the request and writes its line to standard error, as JSON in either format of the log.
-// Context: any thread.
+// Counts the request, when its status is known and before the client has the answer: who has it
+// finds it counted. Context: any thread.
+void record_answer(const struct record *record);
+
+// Writes the request's line to standard error, as JSON in either format of the log, and counts the
+// request if it was not answered. Context: any thread.
 void record_end(const struct record *record, const char *method, struct bytes path,
                 struct bytes query, int64_t now_ns);
 
