@@ -16,7 +16,8 @@
 // With DISABLE_PPROF in the environment, whatever its value, pprof_start does nothing at all: no
 // thread, no socket, no timer, no sampling.
 //
-// The library takes the signal SIGPROF for itself while it runs.
+// The library takes the signal SIGPROF for itself while it runs. Each request but the index and its
+// files leaves a line of JSON on standard error; where the port opens and closes, a log line does.
 #pragma once
 
 #include <stdbool.h>
