@@ -2,7 +2,7 @@
 # The tests in a real cluster.
 #@   KIND_NODE=auto            kind-up: `stock`, kind's node image, or `built` from package registries
 #@   KIND_NO_POLICY=1          kind-up: nothing enforces NetworkPolicies, to see test-kind fail
-#@   KIND=auto                 .ci/run: `required` fails where there can be no cluster; or `off`
+#@   KIND=auto                 .ci/run: `required` fails where there is no cluster (as where there was one before); or `off`
 
 kind_folders = CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" FOLDER=$(BUILD)/kind
 kind_cluster = $(kind_folders) tests/kind/cluster/cluster.sh
