@@ -88,10 +88,18 @@ static size_t connections_that_fit(size_t wanted) {
 
 // A quarter of the memory: a body may be there twice for a moment (where it is changed, the changed
 // one lies beside it), and the rest of the program needs some, too.
-static size_t total_body_limit(size_t wanted) {
-    if (wanted != 0) return wanted;
-    size_t memory = memory_limit_bytes();
-    return memory != SIZE_MAX ? memory / 4 : (size_t)TOTAL_BODY_LIMIT_BYTES;
+static size_t total_body_limit(size_t wanted, size_t body_limit) {
+    size_t limit = wanted;
+    if (limit == 0) {
+        size_t memory = memory_limit_bytes();
+        limit = memory != SIZE_MAX ? memory / 4 : (size_t)TOTAL_BODY_LIMIT_BYTES;
+    }
+    if (limit < body_limit) {
+        log_warn("larger bodies than all together may have are always refused",
+                 log_number("total_body_limit", (int64_t)limit),
+                 log_number("body_limit", (int64_t)body_limit));
+    }
+    return limit;
 }
 
 // `setting` is named in front of the reason.
@@ -193,7 +201,8 @@ enum status extproc_start(const struct extproc_options *options, struct extproc 
         .budget = &extproc->budget,
         .observer = options->observer,
     };
-    extproc->budget.most = total_body_limit((size_t)options->total_body_limit_bytes);
+    extproc->budget.most = total_body_limit((size_t)options->total_body_limit_bytes,
+                                            (size_t)options->body_limit_bytes);
     extproc->streams_budget.most = (size_t)options->total_streams_most;
     extproc->write_metrics = options->write_metrics;
     extproc->write_metrics_context = options->write_metrics_context;

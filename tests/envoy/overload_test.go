@@ -163,6 +163,9 @@ func TestManyLargeBodiesInASmallContainer(t *testing.T) {
 	if limit := stack.Extproc.Metric("extproc_body_bytes_limit"); limit != memory/4 {
 		t.Fatalf("the limit of bodies is %v, want a quarter of %d", limit, memory)
 	}
+	stack.Extproc.WaitLine("that no body of 50 MiB fits", func(line string) bool {
+		return rig.Fields(line)["level"] == "warn" && rig.Fields(line)["total_body_limit"] == fmt.Sprint(memory/4)
+	})
 	text := large(20 << 20)
 	counts, mutex := map[int]int{}, sync.Mutex{}
 	var all sync.WaitGroup
