@@ -306,3 +306,21 @@ func TestConnectionsAreLimited(t *testing.T) {
 		t.Errorf("%v connections counted as refused, want 5", refused)
 	}
 }
+
+// Where the newest is Envoy's own, its requests fail at once and work again as soon as there is room.
+func TestEnvoyOverTheLimitOfConnections(t *testing.T) {
+	stack := rig.StartStack(t, rig.StackOptions{Settings: []string{"EXTPROC_CONNECTIONS=1"}, EnvoyWorkers: 1})
+	only := newPeer(t, stack.Extproc.GRPC)
+	only.readWindow()
+	reply := stack.Post("/v1/chat/completions", rig.Chat("model-a"))
+	if details := stack.Envoy.Access(reply.ID)["details"]; reply.Status != 500 || !strings.HasPrefix(details, "ext_proc_error_gRPC_error_14") {
+		t.Errorf("status %d, %s", reply.Status, details)
+	}
+	only.connection.Close()
+	rig.Eventually(t, func() string {
+		if reply := stack.Post("/v1/chat/completions", rig.Chat("model-a")); reply.Status != 200 {
+			return fmt.Sprintf("there is room again, not %d", reply.Status)
+		}
+		return ""
+	})
+}
