@@ -218,6 +218,7 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 	unprotected := "--set=networkPolicy.enabled=false"
 	words := "--set=extProc.pprof.acceptUnprotected=anyone in the cluster may profile"
 	secret := "--set=extProc.pprof.auth.existingSecret=pprof"
+	switchMap := "--set=extProc.pprof.switch.existingConfigMap=pprof"
 	beside := map[string][]string{
 		"networkPolicy.enabled":           {"--set=extProc.pprof.expose=loopback"},
 		"networkPolicy.peers.grpc":        {"--set=networkPolicy.mode=strict"},
@@ -226,6 +227,7 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 		"extProc.pprof.acceptUnprotected": {unprotected},
 		"extProc.pprof.auth.key":          {secret},
 		"extProc.pprof.auth.loopback":     {secret},
+		"extProc.pprof.switch.key":        {switchMap},
 	}
 	for path, leaf := range readSchema(t).leaves("") {
 		if slices.Contains(notRead, path) {
