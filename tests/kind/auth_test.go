@@ -53,10 +53,10 @@ func TestTokenOfASecret(t *testing.T) {
 
 	before := r.pods()[0]
 	n.setTokens("engineer:" + oldToken + "\nscraper:" + newToken + "\n")
-	r.wakeKubelet(visitor, newToken, "200")
+	r.waitForSecret(visitor, newToken, "200")
 	check("both", map[string]string{"": "401", oldToken: "200", newToken: "200"})
 	n.setTokens("scraper:" + newToken + "\n")
-	r.wakeKubelet(visitor, oldToken, "401")
+	r.waitForSecret(visitor, oldToken, "401")
 	check("the new one", map[string]string{"": "401", oldToken: "401", newToken: "200"})
 	after := r.pods()[0]
 	if after.Name != before.Name || after.Status.ContainerStatuses[0].RestartCount != 0 {
@@ -82,9 +82,21 @@ func (n namespace) setTokens(text string) {
 	}
 }
 
-// wakeKubelet waits until the changed Secret is in the pod. The kubelet looks once a minute or so; a
-// change of the pod has it look now.
-func (r release) wakeKubelet(visitor pod, token, want string) {
+// waitForSecret waits until the changed Secret is in the pod.
+func (r release) waitForSecret(visitor pod, token, want string) {
+	r.t.Helper()
+	r.wakeKubelet()
+	eventually(r.t, func() string {
+		if got := visitor.profile(r, token); got != want {
+			return fmt.Sprintf("the changed Secret is not in the pod: token %q gets %s, not %s", token, got, want)
+		}
+		return ""
+	})
+}
+
+// wakeKubelet has the kubelet bring what changed into the volumes now: it looks once a minute or so,
+// and when the pod changes.
+func (r release) wakeKubelet() {
 	r.t.Helper()
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{"extproc-tests/look":%q}}}`, time.Now())
 	_, err := client.CoreV1().Pods(r.name).Patch(short(r.t), r.pods()[0].Name, types.MergePatchType, []byte(patch),
@@ -92,12 +104,6 @@ func (r release) wakeKubelet(visitor pod, token, want string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	eventually(r.t, func() string {
-		if got := visitor.profile(r, token); got != want {
-			return fmt.Sprintf("the changed Secret is not in the pod: token %q gets %s, not %s", token, got, want)
-		}
-		return ""
-	})
 }
 
 func authorization(token string) string {
