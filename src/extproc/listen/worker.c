@@ -116,6 +116,7 @@ static enum status start_thread(struct worker *worker) {
     if (pthread_attr_init(&attributes) != 0) return STATUS_NO_MEMORY;
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     int error = pthread_create(&worker->thread, &attributes, run, worker);
+    if (error == 0) error = pthread_getcpuclockid(worker->thread, &worker->cpu_clock);
     pthread_attr_destroy(&attributes);
     return error == 0 ? STATUS_OK : STATUS_SYSTEM;
 }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include <uv.h>
 
 #include "base/bytes.h"
@@ -23,6 +24,7 @@ struct worker {
     /* immutable once started */
     size_t index;
     pthread_t thread;
+    clockid_t cpu_clock;  // of the thread; it may be read when the thread is gone, too
     struct http2_options http2;
     // A connection has closed, or worker_ask was answered. Context: loop thread.
     void (*on_news)(void *context);
