@@ -167,7 +167,6 @@ static enum refusal check_access(struct MHD_Connection *connection, struct visit
     struct MHD_BasicAuthInfo *basic = MHD_basic_auth_get_username_password3(connection);
     bool has_password = basic != NULL && basic->password != NULL;
     if (has_password) visitor->secret = bytes_of(basic->password, basic->password_len);
-    record->has_secret = visitor->has_secret;
     struct pass pass = access_check(visitor);
     memcpy(record->token, pass.token, sizeof record->token);
     if (has_password) explicit_bzero(basic->password, basic->password_len);
@@ -181,6 +180,7 @@ static void look_at_headers(struct MHD_Connection *connection, const char *metho
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, read_header, &headers);
     memcpy(call->method, method, strnlen(method, sizeof call->method - 1));
     call->is_bad |= headers.strict.is_bad || !strict_is_token(bytes_of_text(method));
+    call->record.has_secret = headers.visitor.has_secret;
     if (call->is_bad) return;
     headers.visitor.is_loopback = peer_of(address_of(connection)).is_loopback;
     headers.visitor.wants_index = endpoint_is_index(method, call->path);

@@ -13,16 +13,21 @@ static bool names_what_is_not(void) {
     return served[0] == '-';
 }
 
-// Without the '-' of its list.
 static bool next_name(struct bytes *rest, struct bytes *ret_name) {
     if (rest->len == 0) return false;
     const uint8_t *comma = memchr(rest->data, ',', rest->len);
     size_t len = comma != NULL ? (size_t)(comma - rest->data) : rest->len;
     size_t used = comma != NULL ? len + 1 : len;
-    bool has_dash = names_what_is_not() && len != 0 && rest->data[0] == '-';
-    *ret_name = bytes_of(rest->data + has_dash, len - has_dash);
+    *ret_name = bytes_of(rest->data, len);
     *rest = bytes_of(rest->data + used, rest->len - used);
     return true;
+}
+
+// Without the '-' that each name of such a list has; without it there, no name.
+static struct bytes bare(struct bytes name) {
+    if (!names_what_is_not()) return name;
+    bool has_dash = name.len != 0 && name.data[0] == '-';
+    return has_dash ? bytes_of(name.data + 1, name.len - 1) : bytes_of(name.data, 0);
 }
 
 static bool is_profile(struct bytes name) {
@@ -37,11 +42,11 @@ int served_init(const char *list, char ret_message[PPROF_MESSAGE_BYTES]) {
     struct bytes rest = bytes_of_text(served);
     struct bytes name;
     while (next_name(&rest, &name)) {
-        if (is_profile(name)) continue;
-        snprintf(
-            ret_message, PPROF_MESSAGE_BYTES,
-            "PPROF_PROFILES: \"%.*s\" is no profile (a list is heap,profile or -cmdline,-symbol)",
-            (int)(name.len < 64 ? name.len : 64), name.data);
+        if (is_profile(bare(name))) continue;
+        snprintf(ret_message, PPROF_MESSAGE_BYTES,
+                 "PPROF_PROFILES: \"%.*s\" is no profile, or lacks the '-' of its list (a list is "
+                 "heap,profile or -cmdline,-symbol)",
+                 (int)(name.len < 64 ? name.len : 64), name.data);
         return -EINVAL;
     }
     return 0;
@@ -51,6 +56,8 @@ bool served_has(const char *profile) {
     struct bytes rest = bytes_of_text(served);
     struct bytes name;
     bool is_listed = false;
-    while (next_name(&rest, &name)) is_listed |= bytes_equal(name, bytes_of_text(profile));
+    while (next_name(&rest, &name)) {
+        is_listed |= bytes_equal(bare(name), bytes_of_text(profile));
+    }
     return served[0] == '\0' || is_listed != names_what_is_not();
 }

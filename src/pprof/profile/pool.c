@@ -18,8 +18,11 @@ static size_t round_up(size_t size, size_t step) {
     return (size + step - 1) & ~(step - 1);
 }
 
-static bool has_room(const struct pool *pool, size_t size) {
-    return pool->is_lasting || reserve_make_room(size);
+// A reader's is charged now, together with asking for room.
+static void *map(const struct pool *pool, size_t size) {
+    if (!pool->is_lasting) return reserve_map(size);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
 }
 
 // Chunks double, so that a large profile costs few mappings and a small one little memory.
@@ -28,15 +31,13 @@ static bool add_chunk(struct pool *pool, size_t wanted) {
     if (size > LARGEST_CHUNK_BYTES) size = LARGEST_CHUNK_BYTES;
     size_t least = round_up(wanted + round_up(sizeof(struct pool_chunk), ALIGNMENT), CHUNK_BYTES);
     if (size < least) size = least;
-    if (!has_room(pool, size)) {
-        size = least;
-        if (!has_room(pool, size)) return false;
-    }
     if (pool->limit_bytes != 0 && pool->total_bytes + size > pool->limit_bytes) return false;
-    // A reader's is charged now: there was room for it now.
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | (pool->is_lasting ? 0 : MAP_POPULATE);
-    struct pool_chunk *chunk = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (chunk == MAP_FAILED) return false;
+    struct pool_chunk *chunk = map(pool, size);
+    if (chunk == NULL && size > least) {
+        size = least;
+        chunk = map(pool, size);
+    }
+    if (chunk == NULL) return false;
     *chunk = (struct pool_chunk){.next = pool->chunks, .size = size};
     pool->chunks = chunk;
     pool->used = round_up(sizeof *chunk, ALIGNMENT);

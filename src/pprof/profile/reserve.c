@@ -83,13 +83,16 @@ static size_t wanted_bytes(void) {
     return wanted < LEAST_BYTES ? 0 : (size_t)wanted;
 }
 
-static void keep(size_t bytes) {
-    // Populated: the kernel charges it now.
+// Populated: the kernel charges it now. NULL: there is none.
+static void *map_populated(size_t bytes) {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (memory == MAP_FAILED) return;
-    kept = memory;
-    kept_bytes = bytes;
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+static void keep(size_t bytes) {
+    kept = map_populated(bytes);
+    kept_bytes = kept != NULL ? bytes : 0;
 }
 
 void reserve_refill(void) {
@@ -114,12 +117,26 @@ void reserve_stop(void) {
     names = NULL;
 }
 
-bool reserve_make_room(size_t bytes) {
-    if (names == NULL || has_room(bytes)) return true;
-    plain_lock(&lock);
+static bool make_room_locked(size_t bytes) {
+    if (has_room(bytes)) return true;
     give_up();
-    plain_unlock(&lock);
     return has_room(bytes);
+}
+
+bool reserve_make_room(size_t bytes) {
+    if (names == NULL) return true;
+    plain_lock(&lock);
+    bool has = make_room_locked(bytes);
+    plain_unlock(&lock);
+    return has;
+}
+
+void *reserve_map(size_t bytes) {
+    if (names == NULL) return map_populated(bytes);
+    plain_lock(&lock);
+    void *memory = make_room_locked(bytes) ? map_populated(bytes) : NULL;
+    plain_unlock(&lock);
+    return memory;
 }
 
 enum status reserve_prepare(void) {

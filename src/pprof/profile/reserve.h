@@ -28,6 +28,10 @@ void reserve_stop(void);
 // not signal.
 bool reserve_make_room(size_t bytes);
 
+// Memory by mmap, zeroed and touched: nobody else is promised the same room meanwhile. NULL: there
+// is none. The caller unmaps it. Context: as above.
+void *reserve_map(size_t bytes);
+
 // Makes room for what writing any profile takes besides the profile: names at their first use,
 // deflate, buffers. STATUS_NO_MEMORY. Context: any thread, not signal.
 MUST_USE enum status reserve_prepare(void);

@@ -38,9 +38,9 @@ static void test_served__without_a_list_it_is_everything(void **state) {
 // Would catch: a slip of the pen that leaves cmdline served.
 static void test_served__a_name_of_nothing_is_refused(void **state) {
     (void)state;
-    static const char *const bad[] = {
-        "-cmdlin", "cmdline,nosuch", "profile,-cmdline", ",", "profile,,symbol", "profile, symbol",
-        "-",       "index"};
+    static const char *const bad[] = {"-cmdlin", "cmdline,nosuch",  "profile,-cmdline",
+                                      ",",       "profile,,symbol", "profile, symbol",
+                                      "-",       "index",           "-cmdline,heap"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         if (served_init(bad[i], message) != -EINVAL) print_error("%s\n", bad[i]);
         assert_int_equal(served_init(bad[i], message), -EINVAL);

@@ -123,6 +123,16 @@ static void test_labels__labels_that_differ_anywhere_are_others(void **state) {
     assert_int_not_equal(add(1, "x", "y"), add(2, "x", "y"));
 }
 
+// Would catch: a profile that readers of protobuf refuse, because half a character is in it.
+static void test_labels__a_value_is_cut_between_characters(void **state) {
+    (void)state;
+    char value[80] = "";
+    for (int i = 0; i < 25; i++) memcpy(value + 1 + 3 * i, "模", 3);
+    value[0] = 'a';
+    assert_int_equal(strlen(labels_get(add(0, "k", value))->labels[0].value), 61);
+    assert_int_equal(strlen(labels_get(add(0, "k", value + 1))->labels[0].value), 63);
+}
+
 static void test_labels__one_too_many_is_left_out(void **state) {
     (void)state;
     static const char *const keys[] = {"b", "d", "a", "c"};

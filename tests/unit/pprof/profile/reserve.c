@@ -80,6 +80,19 @@ static void test_reserve__is_given_up_for_who_needs_room(void **state) {
     assert_int_equal(reserve_prepare(), STATUS_NO_MEMORY);
 }
 
+// Would catch: memory that is charged only when it is written, after others were promised it, too.
+static void test_reserve__what_it_maps_is_charged_at_once(void **state) {
+    (void)state;
+    limit_to(64 * MIB, 4 * MIB);
+    assert_null(reserve_map(60 * MIB));
+    void *memory = reserve_map(2 * MIB);
+    assert_non_null(memory);
+    unsigned char present[2 * MIB / 4096];
+    assert_int_equal(mincore(memory, 2 * MIB, present), 0);
+    for (size_t i = 0; i < COUNT_OF(present); i++) assert_int_equal(present[i] & 1, 1);
+    munmap(memory, 2 * MIB);
+}
+
 static void test_reserve__takes_half_of_what_is_left(void **state) {
     (void)state;
     limit_to(64 * MIB, 60 * MIB);
