@@ -17,7 +17,9 @@ static enum message_body_mode mode_for(const struct process_stream *stream) {
 enum status response_on_headers(struct turn *turn) {
     struct process_stream *stream = turn->stream;
     if (stream->operation == NULL) return STATUS_OK;
-    reply_start(&stream->reply, &turn->message);
+    bool will_be_read = stream->may_override_modes ||
+                        stream->modes.response_body != MESSAGE_BODY_NONE;
+    if (will_be_read) reply_start(&stream->reply, &turn->message);
     stream_record_status(stream, turn->now_ns,
                          message_find_header(&turn->message, BYTES_LITERAL(":status")));
     if (turn->message.end_of_stream || !stream->may_override_modes) return STATUS_OK;

@@ -45,6 +45,12 @@ static enum status begin(struct unzip *unzip) {
 }
 
 static enum status run(struct unzip *unzip) {
+    enum { MEMBER_BEGINS = 0x1f };
+    if (unzip->is_between && *unzip->stream.next_in != MEMBER_BEGINS) {
+        // What follows is no member: padding, which gzip(1) ignores, too.
+        unzip->stream.avail_in = 0;
+        return STATUS_OK;
+    }
     if (unzip->is_between) inflateReset(&unzip->stream);
     int result = inflate(&unzip->stream, Z_NO_FLUSH);
     unzip->is_between = result == Z_STREAM_END;

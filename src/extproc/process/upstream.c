@@ -31,7 +31,7 @@ static void label_routed(struct turn *turn, struct bytes model) {
     const char *operation = request_operation(method, path);
     if (operation == NULL) return;
     turn_add_label(turn, "operation", bytes_of_text(operation));
-    turn_add_label(turn, "model", model);
+    if (utf8_is_valid(model)) turn_add_label(turn, "model", model);
 }
 
 enum status upstream_on_headers(struct turn *turn) {

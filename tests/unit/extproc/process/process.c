@@ -433,6 +433,27 @@ static void test_process__modes_are_overridden_only_where_envoy_obeys(void **sta
     }
 }
 
+// Would catch: good replies that are counted as cut because their body, which never comes, is
+// awaited.
+static void test_process__a_reply_whose_body_is_not_sent_is_not_awaited(void **state) {
+    (void)state;
+    struct metrics *metrics = calloc(1, sizeof(*metrics));
+    assert_non_null(metrics);
+    process_stream_free(envoy.stream);
+    envoy.stream = process_stream_new(&envoy.options, metrics, &envoy.arena);
+    ExtProc__ProtocolConfiguration modes;
+    send_modes(&modes, DUPLEX, MESSAGE_BODY_NONE, false);
+    send_post(CHAT);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, "{\"model\":\"m\"}", true);
+    send_reply_headers("200", "application/json");
+    assert_null(envoy.answer->mode_override);
+    process_stream_close(envoy.stream, 0);
+    process_stream_free(envoy.stream);
+    envoy.stream = NULL;
+    assert_int_equal(metrics_read(metrics, METRIC_RESPONSES_CUT), 0);
+    free(metrics);
+}
+
 // Would catch: a second model that reaches the backend because the first has passed.
 static void test_process__what_is_wrong_later_is_refused_then(void **state) {
     (void)state;
@@ -1108,6 +1129,15 @@ static void test_process__behind_the_router_the_headers_tell_the_model(void **st
                        "x-ai-eg-model", "m-2", "x-ai-eg-original-path", CHAT, NULL);
     envoy_common(&envoy, 1);
     assert_string_equal(observed(), " route=r operation=chat model=m-2");
+    // What is no UTF-8 would make the whole profile unreadable.
+    told_count = 0;
+    envoy_stop(&envoy);
+    envoy_start(&envoy);
+    envoy.options.observer = &observer;
+    envoy.is_upstream = true;
+    envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, true, ":path", CHAT, ":method", "POST",
+                       "x-ai-eg-model", "\xff", "x-ai-eg-original-path", CHAT, NULL);
+    assert_string_equal(observed(), " operation=chat");
 }
 
 static void test_process__free_accepts_null(void **state) {
