@@ -120,7 +120,9 @@ static const struct setting table[] = {
      .fallback = "16384",
      .least = 0,
      .most = 1 << 24,
-     .help = "Requests at once on all connections; past it the newest get a 503; 0: no limit"},
+     .help =
+         "Streams at once on all connections (a filter behind the router has its own); past it the "
+         "newest get a 503; 0: no limit"},
     {.flag = "--drain-delay",
      .environment = "EXTPROC_DRAIN_DELAY",
      .kind = SETTING_DURATION,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all threads together may hold of something: bytes of partly received messages, streams.
+// What all threads together may hold of something: bytes of bodies, streams.
 #pragma once
 
 #include <stdatomic.h>
@@ -20,6 +20,12 @@ static inline bool budget_take(struct budget *budget, size_t amount) {
     if (used <= budget->most && amount <= budget->most - used) return true;
     atomic_fetch_sub_explicit(&budget->used, amount, memory_order_relaxed);
     return false;
+}
+
+// Takes what is there already, also past the limit: it keeps others out until it is given back.
+// Context: any thread.
+static inline void budget_charge(struct budget *budget, size_t amount) {
+    atomic_fetch_add_explicit(&budget->used, amount, memory_order_relaxed);
 }
 
 // Context: any thread.

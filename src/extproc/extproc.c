@@ -31,7 +31,7 @@ _Static_assert((int)EXTPROC_WORKERS_MOST == (int)WORKERS_MOST, "what is promised
 
 struct extproc {
     struct process_options process;
-    struct budget budget;          // bytes of messages that are not whole yet
+    struct budget budget;  // bytes of bodies: parts of messages, what is held, unread answers
     struct budget streams_budget;  // streams in flight
     struct models models;
     struct modelfile modelfile;

@@ -201,6 +201,7 @@ enum status http2_session_new(const struct http2_options *options,
     if (session == NULL) return STATUS_NO_MEMORY;
     session->handler = handler;
     session->context = context;
+    session->output_budget = options->output_budget;
     session->started_ns = now_ns;
     session->received_ns = now_ns;
     enum status status = new_nghttp2(session);

@@ -60,8 +60,11 @@ struct http2_handler {
     void (*close)(void *state);
 };
 
+struct budget;
+
 struct http2_options {
-    uint32_t streams_most;  // SETTINGS_MAX_CONCURRENT_STREAMS
+    uint32_t streams_most;         // SETTINGS_MAX_CONCURRENT_STREAMS
+    struct budget *output_budget;  // charged with bodies that the peer has not read; NULL: none
 };
 
 // `handler` is borrowed until http2_session_free; `context` is handed to handler->open.

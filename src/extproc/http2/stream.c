@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/attributes.h"
+#include "extproc/budget.h"
 
 enum {
     OUTPUT_UNREAD_BYTES = 256 << 10,  // past it the stream gets no window
@@ -22,6 +23,17 @@ static struct http2_stream *take_idle(struct http2_session *session) {
     session->idle_count--;
     memset(stream, 0, offsetof(struct http2_stream, output));
     return stream;
+}
+
+// What a stream may keep is not worth counting.
+static void charge_output(struct http2_stream *stream) {
+    struct budget *budget = stream->session->output_budget;
+    size_t held = stream->output.capacity > OUTPUT_KEPT_BYTES ? stream->output.capacity : 0;
+    size_t before = stream->output_charged;
+    stream->output_charged = held;
+    if (budget == NULL || held == before) return;
+    if (held > before) budget_charge(budget, held - before);
+    if (held < before) budget_give(budget, before - held);
 }
 
 struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id) {
@@ -54,6 +66,8 @@ void http2_stream_free(struct http2_stream *stream) {
     bool is_kept = !HAS_ADDRESS_SANITIZER && session->idle_count < IDLE_MOST &&
                    stream->output.capacity <= OUTPUT_KEPT_BYTES;
     if (!is_kept) {
+        buffer_done(&stream->output);
+        charge_output(stream);
         free_stream(stream);
         return;
     }
@@ -109,6 +123,7 @@ static void drop_sent_output(struct http2_stream *stream) {
         output->len = 0;
         stream->output_sent = 0;
         if (output->capacity > OUTPUT_KEPT_BYTES) buffer_done(output);
+        charge_output(stream);
         return;
     }
     if (stream->output_sent < OUTPUT_MOVED_BYTES || stream->output_sent < output->len / 2) return;
@@ -177,6 +192,7 @@ struct buffer *http2_stream_output(struct http2_stream *stream) {
 }
 
 void http2_stream_flush(struct http2_stream *stream) {
+    charge_output(stream);
     if (!stream->is_deferred) return;
     stream->is_deferred = false;
     (void)nghttp2_session_resume_data(stream->session->nghttp2, stream->id);

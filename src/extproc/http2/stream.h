@@ -26,6 +26,7 @@ struct http2_stream {
     size_t header_bytes;
 
     size_t output_sent;      // of `output`, already framed
+    size_t output_charged;   // of its memory, to the session's budget
     size_t window_withheld;  // received, but not given back as window yet
     const struct http2_field *trailers;
     size_t trailer_count;
@@ -41,6 +42,7 @@ struct http2_session {
     nghttp2_session *nghttp2;
     const struct http2_handler *handler;
     void *context;
+    struct budget *output_budget;  // NULL: none
     struct http2_stream *streams;
     size_t stream_count;
     struct http2_stream *idle;  // that were closed and can be used again, linked by `next`

@@ -203,7 +203,8 @@ static enum status start_workers(struct service *service) {
     for (size_t i = 0; i < options->worker_count; i++) {
         struct worker *worker = &service->workers[i];
         worker->index = i;
-        worker->http2.streams_most = options->streams_most;
+        worker->http2 = (struct http2_options){.streams_most = options->streams_most,
+                                               .output_budget = options->budget};
         worker->grpc = (struct grpc_server){.process = options->process,
                                             .budget = options->budget,
                                             .streams_budget = options->streams_budget,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/http2/session.c"
 
+#include "extproc/budget.h"
 #include "tests/unit/extproc/http2/client.h"
 
 #define NOW_NS NS_PER_SECOND
@@ -52,8 +53,10 @@ static void echo_close(void *state) {
 
 static const struct http2_handler echo_handler = {echo_open, echo_data, echo_end, echo_close};
 
+static struct budget budget;
+
 static struct http2_session *new_session(void) {
-    const struct http2_options options = {.streams_most = 4096};
+    const struct http2_options options = {.streams_most = 4096, .output_budget = &budget};
     struct http2_session *session = NULL;
     memset(&seen, 0, sizeof(seen));
     assert_int_equal(http2_session_new(&options, &echo_handler, &seen, NOW_NS, &session),
@@ -70,6 +73,7 @@ static void end(struct client *client) {
     http2_session_free(client->server);
     client_done(client);
     assert_int_equal(seen.closed, seen.opened);
+    assert_int_equal(budget.used, 0);
 }
 
 static void assert_text(const char *expected, struct buffer *body) {
@@ -172,6 +176,34 @@ static void test_session__drops_what_a_reset_stream_still_had_to_say(void **stat
     assert_int_equal(client.server_status, STATUS_OK);
     assert_string_equal(client_reply(&client, next)->grpc_status, "0");
     assert_int_equal(client.goaway_count, 0);
+    end(&client);
+}
+
+// Would catch: answers that a peer does not read, and that nobody knows of when the next body
+// comes.
+static void test_session__answers_are_charged_until_they_are_read(void **state) {
+    (void)state;
+    static const uint8_t body[60000];
+    struct client client;
+    begin(&client, 65535);
+    client_run(&client);
+    for (int is_reset = 0; is_reset <= 1; is_reset++) {
+        int32_t id = client_request(&client, "/");
+        client_send(&client, id, bytes_of(body, sizeof(body)));
+        struct buffer sent = {0};
+        const uint8_t *data;
+        nghttp2_ssize len;
+        while ((len = nghttp2_session_mem_send2(client.nghttp2, &data)) > 0) {
+            assert_int_equal(buffer_append(&sent, bytes_of(data, (size_t)len)), STATUS_OK);
+        }
+        client_feed_server(&client, buffer_bytes(&sent));
+        buffer_done(&sent);
+        assert_true(budget.used >= sizeof(body));
+        if (is_reset) client_reset(&client, id);
+        if (!is_reset) client_end(&client, id);
+        client_run(&client);
+        assert_int_equal(budget.used, 0);
+    }
     end(&client);
 }
 
