@@ -84,7 +84,7 @@
     ROW(METRIC_MESSAGES, "extproc_messages_total", "", "counter",                                  \
         "gRPC messages that were received whole, health checks included.")                         \
     ROW(METRIC_BODY_BYTES, "extproc_body_bytes", "", "gauge",                                      \
-        "Memory of bodies that have not arrived whole or wait; --total-body-limit bounds it.")     \
+        "Memory of bodies on their way; past --total-body-limit no new ones are taken.")           \
     ROW(METRIC_BODY_BYTES_LIMIT, "extproc_body_bytes_limit", "", "gauge",                          \
         "What --total-body-limit comes to.")                                                       \
     ROW(METRIC_STREAMS_LIMIT, "extproc_streams_limit", "", "gauge",                                \

@@ -23,7 +23,7 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		"PPROF_AUTH_LOOPBACK=true":         "PPROF_TOKEN_FILE names none",
 		"PPROF_AUTH_LOOPBACK=yes":          "PPROF_AUTH_LOOPBACK",
 		"PPROF_ALLOWED_HOSTS=gateway:6060": "PPROF_ALLOWED_HOSTS",
-		"PPROF_PROFILES=-cmdlin":           `PPROF_PROFILES: \"cmdlin\" is no profile`,
+		"PPROF_PROFILES=-cmdlin":           `PPROF_PROFILES: \"-cmdlin\" is no profile`,
 		"PPROF_PROFILES=heap,-cmdline":     "PPROF_PROFILES",
 		"PPROF_MAX_SECONDS=0":              "PPROF_MAX_SECONDS",
 		"PPROF_TIMED_REQUESTS=49":          "PPROF_TIMED_REQUESTS",
