@@ -144,7 +144,17 @@ func newNamespace(t testing.TB) namespace {
 		}
 		client.CoreV1().Namespaces().Delete(context.Background(), made.Name, meta.DeleteOptions{})
 	})
-	return namespace{t: t, name: made.Name}
+	n := namespace{t: t, name: made.Name}
+	// What Kubernetes itself puts into each namespace comes a moment later.
+	eventually(t, func() string {
+		_, noAccount := client.CoreV1().ServiceAccounts(n.name).Get(short(t), "default", meta.GetOptions{})
+		_, noRoot := client.CoreV1().ConfigMaps(n.name).Get(short(t), "kube-root-ca.crt", meta.GetOptions{})
+		if noAccount != nil || noRoot != nil {
+			return fmt.Sprint("the namespace is not complete: ", noAccount, noRoot)
+		}
+		return ""
+	})
+	return n
 }
 
 // describe logs what somebody would look at first after a failure.
