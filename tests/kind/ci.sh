@@ -41,7 +41,8 @@ off) skip "KIND=off" ;;
 *) echo "KIND is auto, required or off, and not $kind" >&2 && exit 2 ;;
 esac
 reason=$("$here/cluster/cluster.sh" can) || skip "$reason"
-if ! part kind-up; then
+# Once more if need be: what an engine left half-way is gone then.
+if ! part kind-up && { part kind-down; ! part kind-up; }; then
     part kind-down
     skip "no cluster came up; what it said is above"
 fi
