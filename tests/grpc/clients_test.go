@@ -178,9 +178,12 @@ func TestGrpcurl(t *testing.T) {
 		all := append([]string{"tool", "grpcurl", "-plaintext", "-protoset", protoset, "-d", "@"}, args...)
 		command := exec.Command("go", slices.Insert(all, len(all)-1, extproc.GRPC)...)
 		command.Stdin = strings.NewReader(input)
-		out, err := command.CombinedOutput()
+		// What go says while it fetches and builds it is no answer.
+		var said strings.Builder
+		command.Stderr = &said
+		out, err := command.Output()
 		if err != nil {
-			t.Fatalf("%v: %s", err, out)
+			t.Fatalf("%v: %s%s", err, said.String(), out)
 		}
 		return string(out)
 	}
