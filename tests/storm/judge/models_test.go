@@ -108,7 +108,9 @@ func TestMemoryStaysFlatWhateverModelsAreNamed(t *testing.T) {
 	if !sets["other"] || len(sets) > labelSetsMost {
 		t.Errorf("%d models are told apart, with other: %v", len(sets), sets["other"])
 	}
-	if after-before > 2048 {
+	// Profiles and metrics come and go, and leave the allocator a few MB that differ from run to run. A
+	// table with an entry for each model would take 10 MB at least.
+	if after-before > 5<<10 {
 		t.Errorf("resident memory grew by %d kB", after-before)
 	}
 	if lines > linesBefore {
