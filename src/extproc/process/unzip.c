@@ -10,6 +10,7 @@ struct unzip {
     z_stream stream;
     bool has_begun;   // the format is known
     bool is_between;  // the end of a gzip member: another one may follow (RFC 1952 section 2.2)
+    bool is_padded;   // what followed is no member: padding, which gzip(1) ignores, too
     size_t left_bytes;
 };
 
@@ -46,8 +47,8 @@ static enum status begin(struct unzip *unzip) {
 
 static enum status run(struct unzip *unzip) {
     enum { MEMBER_BEGINS = 0x1f };
-    if (unzip->is_between && *unzip->stream.next_in != MEMBER_BEGINS) {
-        // What follows is no member: padding, which gzip(1) ignores, too.
+    unzip->is_padded |= unzip->is_between && *unzip->stream.next_in != MEMBER_BEGINS;
+    if (unzip->is_padded) {
         unzip->stream.avail_in = 0;
         return STATUS_OK;
     }
