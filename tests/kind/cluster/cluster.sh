@@ -136,7 +136,20 @@ up_built() {
     fi
 }
 
+# kube-router writes back the whole table that it has read, without what kube-proxy has put into it
+# meanwhile: so kube-proxy first, until the API server's address leads somewhere.
+wait_for_kube_proxy() {
+    local tries=240
+    until "$engine" exec "$container" iptables -t nat -S KUBE-SERVICES 2> /dev/null |
+        grep -q 'default/kubernetes:https'; do
+        tries=$((tries - 1))
+        [ "$tries" != 0 ] || fail "kube-proxy has written no rules in two minutes"
+        sleep 0.5
+    done
+}
+
 enforce() {
+    wait_for_kube_proxy
     "$kubectl" apply -f "$FOLDER/kube-router.yaml"
     "$kubectl" -n kube-system rollout status daemonset/kube-router --timeout=120s
 }
