@@ -108,7 +108,7 @@ func TestReadmesCommandsDoWhatItSays(t *testing.T) {
 // The chart's README repeats them, and has commands that other tests run.
 func TestChartsReadmeHasNoOtherCommands(t *testing.T) {
 	known := append(readmesCommands(t), pprofCommands(t)...)
-	known = append(known, secretCommand, debugCommand)
+	known = append(known, secretCommand, switchCommand, openCommand, debugCommand)
 	isCommand := regexp.MustCompile(`^(helm|kubectl|go) `)
 	for line := range strings.Lines(read(t, chartReadme)) {
 		command, isBlock := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")

@@ -4,12 +4,18 @@ package kind
 
 import "testing"
 
+// As the chart's README has them.
+const (
+	switchCommand = "kubectl create configmap pprof --from-literal=pprof=off"
+	openCommand   = `kubectl patch configmap pprof --patch '{"data":{"pprof":"on"}}'`
+)
+
 // A ConfigMap opens and closes the port without a restart, by the commands of the chart's README.
 func TestSwitchOfAConfigMap(t *testing.T) {
 	timed(t)
 	n := newNamespace(t)
 	r := release{n, "helm"}
-	n.must("kubectl create configmap pprof --from-literal=pprof=off", "")
+	n.must(switchCommand, "")
 	r.install("--set extProc.replicaCount=1 --set extProc.pprof.switch.existingConfigMap=pprof")
 	visitor := n.visitor("visitor", map[string]string{clientLabel: "true"})
 	before := r.pods()[0]
@@ -27,11 +33,11 @@ func TestSwitchOfAConfigMap(t *testing.T) {
 		})
 	}
 	check("off", isClosed)
-	n.must(`kubectl patch configmap pprof --patch '{"data":{"pprof":"on"}}'`, "")
+	n.must(openCommand, "")
 	r.wakeKubelet()
 	check("on", func(state string) bool { return state == open })
 	n.must("kubectl delete configmap pprof", "")
-	n.must("kubectl create configmap pprof --from-literal=pprof=off", "")
+	n.must(switchCommand, "")
 	r.wakeKubelet()
 	check("off again", isClosed)
 	after := r.pods()[0]
