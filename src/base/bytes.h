@@ -33,6 +33,13 @@ static inline bool bytes_equal(struct bytes a, struct bytes b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+// How much of a text in UTF-8 fits into so many bytes without half a character.
+static inline size_t bytes_cut_text(struct bytes text, size_t most) {
+    if (text.len <= most) return text.len;
+    while (most > 0 && (text.data[most] & 0xc0) == 0x80) most--;
+    return most;
+}
+
 static inline bool bytes_start_with(struct bytes whole, struct bytes start) {
     return whole.len >= start.len &&
            (start.len == 0 || memcmp(whole.data, start.data, start.len) == 0);

@@ -82,10 +82,7 @@ static const struct histogram_shape *shape_of(size_t histogram) {
 
 // Cut between two characters of UTF-8, if it has to be.
 static void copy_name(char name[GENAI_NAME_BYTES], struct bytes text) {
-    size_t len = text.len < GENAI_NAME_BYTES ? text.len : GENAI_NAME_BYTES - 1;
-    while (len < text.len && len > 0 && (text.data[len] & 0xc0) == 0x80) {
-        len--;
-    }
+    size_t len = bytes_cut_text(text, GENAI_NAME_BYTES - 1);
     if (len > 0) memcpy(name, text.data, len);
     name[len] = '\0';
     if (len == 0) memcpy(name, "unknown", sizeof("unknown"));

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "pprof/libc/plain.h"
 
 enum { STEPS_MOST = 512, STEP_SLOTS = 2 * STEPS_MOST };
@@ -160,19 +161,11 @@ static uint32_t make_step(uint32_t from, const char *key, const char value[LABEL
     return to;
 }
 
-// How much of the text a value takes: cut in front of a character, for a profile's strings are
-// UTF-8.
-static size_t value_bytes(const char *text, size_t bytes) {
-    if (bytes < LABEL_VALUE_BYTES) return bytes;
-    bytes = LABEL_VALUE_BYTES - 1;
-    while (bytes > 0 && ((uint8_t)text[bytes] & 0xc0) == 0x80) bytes--;
-    return bytes;
-}
-
 uint32_t labels_add(uint32_t number, const char *key, const char *text, size_t bytes) {
     if (number == LABEL_SETS_MOST) return number;
     char value[LABEL_VALUE_BYTES] = {0};
-    memcpy(value, text, value_bytes(text, bytes));
+    // A profile's strings are UTF-8.
+    memcpy(value, text, bytes_cut_text(bytes_of(text, bytes), sizeof value - 1));
     uint32_t to = atomic_load_explicit(&find_step(number, key, value)->to, memory_order_acquire);
     if (to != 0) return to;
     if (atomic_load_explicit(&set_count, memory_order_relaxed) == LABEL_SETS_MOST) {

@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
+
+#include "tests/unit/extproc/process/compress.h"
 
 static const struct process_options options = {.body_limit_bytes = 100000};
 static struct metrics metrics;
@@ -206,20 +207,6 @@ static void test_reply__one_token_has_no_latency_between(void **state) {
 }
 
 /* compressed */
-
-static size_t compress_text(int window_bits, const char *text, size_t length, uint8_t *to,
-                            size_t room) {
-    z_stream stream = {0};
-    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY),
-                     Z_OK);
-    stream.next_in = (uint8_t *)(uintptr_t)text;
-    stream.avail_in = (unsigned)length;
-    stream.next_out = to;
-    stream.avail_out = (unsigned)room;
-    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    deflateEnd(&stream);
-    return room - stream.avail_out;
-}
 
 static void start_compressed(const char *type, const char *encoding) {
     struct message_header headers[] = {

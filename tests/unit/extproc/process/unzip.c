@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "tests/unit/extproc/process/compress.h"
+
 static struct buffer plain;
 
 static int teardown(void **state) {
@@ -13,20 +15,6 @@ static int teardown(void **state) {
 }
 
 enum { GZIP = 31, ZLIB = 15, RAW = -15 };
-
-static size_t compress_text(int window_bits, const char *text, size_t length, uint8_t *to,
-                            size_t room) {
-    z_stream stream = {0};
-    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY),
-                     Z_OK);
-    stream.next_in = (uint8_t *)(uintptr_t)text;
-    stream.avail_in = (unsigned)length;
-    stream.next_out = to;
-    stream.avail_out = (unsigned)room;
-    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    deflateEnd(&stream);
-    return room - stream.avail_out;
-}
 
 // In pieces of `step` bytes, into room for `room_bytes` at a time. Returns what ended it.
 static enum status read_in_steps(const uint8_t *bytes, size_t length, size_t step,
