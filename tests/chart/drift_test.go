@@ -28,6 +28,7 @@ type schema struct {
 	Description          string
 	Examples             []any
 	Enum                 []any
+	Minimum, Maximum     json.Number
 	Properties           map[string]*schema
 	Items                *schema
 	AdditionalProperties any
@@ -228,6 +229,7 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 		"extProc.pprof.auth.key":          {secret},
 		"extProc.pprof.auth.loopback":     {secret},
 		"extProc.pprof.switch.key":        {switchMap},
+		"extProc.models.key":              {"--set=extProc.models.existingConfigMap=models"},
 	}
 	for path, leaf := range readSchema(t).leaves("") {
 		if slices.Contains(notRead, path) {
