@@ -53,7 +53,7 @@ $(PROGRAMS): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(LIBRARY) \
         $$(filter-out $(MAIN_FILES),$$(wildcard tests/$$(*D)/*.c)))))
 	@mkdir -p $(@D)
 	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) \
-	    $(link) $(wrap) $(LIBS)
+	    $$(sed -n 's,^// Link: ,,p' $(@:$(BUILD)/%=%).c) $(link) $(wrap) $(LIBS)
 -include $(PROGRAM_FILES:%.c=$(OBJ)/%.d)
 
 ## The programs that the tests start.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocates known amounts at known places, again and again: each round has a label of its own, so
 // that the profile tells them apart and the estimates of many rounds can be held against the truth.
+// Each round starts the sampler anew from a seed of its own, so every run samples the same objects.
 // Prints "SITE:total BYTES" and "SITE:live BYTES" of one round (all are alike), and "rounds N".
 // Usage: heap ROUNDS, with PPROF_HEAP_RATE in the environment
+// Link: -Wl,--wrap=_ZN8tcmalloc7Sampler4InitEm
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +69,18 @@ NOINLINE static void *new_site(size_t i) {
     return block;
 }
 
+// void tcmalloc::Sampler::Init(uint64_t seed) of a thread's sampler; the allocator's own seed is an
+// address, which the kernel makes a different one each time.
+void __real__ZN8tcmalloc7Sampler4InitEm(void *sampler, uint64_t seed);
+void __wrap__ZN8tcmalloc7Sampler4InitEm(void *sampler, uint64_t seed);
+
+static _Thread_local void *own_sampler;
+
+void __wrap__ZN8tcmalloc7Sampler4InitEm(void *sampler, uint64_t seed) {
+    own_sampler = sampler;
+    __real__ZN8tcmalloc7Sampler4InitEm(sampler, seed);
+}
+
 static struct site sites[] = {
     {.name = "small_site", .allocate = small_site, .count = SMALL_COUNT},
     {.name = "middle_site", .allocate = middle_site, .count = MIDDLE_COUNT},
@@ -97,6 +111,7 @@ static void run_round(int round) {
     snprintf(text, sizeof text, "%d", round);
     const struct pprof_label label = {"round", text};
     uint32_t before = pprof_labels_push(pprof_labels_intern(&label, 1));
+    __real__ZN8tcmalloc7Sampler4InitEm(own_sampler, (uint64_t)round + 1);
     for (size_t i = 0; i < COUNT_OF(sites); i++) use_site(&sites[i]);
     pprof_labels_pop(before);
 }
