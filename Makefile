@@ -109,7 +109,7 @@ $(PROGRAM): $(MAIN) $(LIBRARY) $(wildcard src/pprof/wrapped)
 	    -Wl,-Map=$(OBJ)/extproc.map $(link) $(wrap) $(LIBS)
 
 $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS)) $(OBJ)/members
-	$(call quiet,AR,$@) rm -f $@ && ar qcsD $@ $(filter %.o,$^)
+	$(call quiet,AR,$@) rm -f $@ && ar qcsDP $@ $(filter %.o,$^)
 
 $(OBJ)/src/%.o: src/%.c $(ready) | $(MESSAGES)
 	@mkdir -p $(@D)

@@ -7,7 +7,8 @@
 #
 # Each package is kept in CACHE/packages under a key: the hash of everything that goes into it (its
 # line in the lock, its recipe, patches and inputs, the C library below it, the compiler). A sysroot
-# is the union of its packages, in CACHE/sysroots under the hash of their keys. So a change builds
+# is the union of its packages, in CACHE/sysroots under the hash of their keys, and `parts` in it
+# says whose each library is. So a change builds
 # what it touches, and a fresh clone with a warm cache builds nothing. glibc-thread is glibc with
 # the libraries instrumented for ThreadSanitizer, which else can't see that they synchronise.
 set -euo pipefail
@@ -77,7 +78,7 @@ for name in $libraries; do
     [ -d "$CACHE/packages/$name-$key" ] || jobs="$jobs$name $key
 "
 done
-sysroot=$CACHE/sysroots/$libc-$(echo "$packages" | hash)
+sysroot=$CACHE/sysroots/$libc-$(echo "parts: $packages" | hash)
 
 if [ ! -d "$sysroot" ]; then
     export CACHE JOBS
@@ -94,7 +95,11 @@ if [ ! -d "$sysroot" ]; then
     printf %s "$jobs" | xargs -r -P 2 -L 1 bash -c 'set -euo pipefail; build "$@"' build
     rm -rf "$sysroot.new"
     mkdir -p "$sysroot.new"
-    for package in $packages; do cp -al "$CACHE/packages/$package/." "$sysroot.new/"; done
+    for package in $packages; do
+        cp -al "$CACHE/packages/$package/." "$sysroot.new/"
+        # Which package brought which file, for the bill of materials.
+        find "$CACHE/packages/$package/lib" -name '*.[ao]' -printf "${package%-*} lib/%P\n"
+    done > "$sysroot.new/parts"
     mv "$sysroot.new" "$sysroot"
 fi
 ln -sfn "$sysroot" "$link"

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Assembles the image of the program, and its debug twin: the same layers and a shell.
+"""Assembles the image of the program, and its debug twin: the same layers and a shell. Each has the
+bills of materials of its programs, which are left beside the images too.
 
-    image/oci/extproc.py --program build/extproc --busybox build/busybox
-        --sources CACHE/sources --name localhost/envoy-ai-gateway/extproc --version 1.0
+    image/oci/extproc.py --program build/extproc --map build/release/extproc.map
+        --busybox build/busybox --sources CACHE/sources --name localhost/envoy-ai-gateway/extproc --version 1.0
         [--revision COMMIT] --out build/image
 
 Prints name, size and digest of each. SOURCE_DATE_EPOCH dates everything; without it, 1970.
@@ -11,66 +12,33 @@ Prints name, size and digest of each. SOURCE_DATE_EPOCH dates everything; withou
 import argparse
 import datetime
 import os
-import re
-import subprocess
 import sys
-import tarfile
 
 sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(1, os.path.join(HERE, "..", "linked"))
+import linkmap  # noqa: E402
+import parts  # noqa: E402
+import sbom  # noqa: E402
 from archive import Image, Layer, Tree, write  # noqa: E402
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-LOCK = os.path.join(HERE, "..", "dependencies.lock")
-COMPILER_LOCK = os.path.join(HERE, "..", "compiler.lock")
 USER = 65532
-NOT_LINKED = {"cmocka", "busybox"}
-LICENCE_FILE = re.compile(r"(COPYING|LICEN[CS]E|COPYRIGHT|AUTHORS)[^/]*$", re.IGNORECASE)
 TITLE = "extproc"
+LICENCE = "Apache-2.0"
 DESCRIPTION = "An external processor for Envoy, with profiling that Go's tools understand"
+# Where apko and its scanners have it; others look for *.spdx.json anywhere.
+BILLS = "var/lib/db/sbom/"
 
 
-def lock_rows(path):
-    with open(path) as lock:
-        return [line.split() for line in lock if line.strip() and not line.startswith("#")]
+def licences(tree, part, folder):
+    """The texts, at /licenses/NAME/. Those of the compiler's runtime need not come along: its
+    exception lets what is built with it have any terms."""
+    if not part.from_debian:
+        for file, text in parts.licence_files(part, folder).items():
+            tree.file(f"licenses/{part.name}/{file}", text)
 
 
-def linked_parts():
-    return [row for row in lock_rows(LOCK)
-            if row[5] == "debian-source" and row[0] not in NOT_LINKED]
-
-
-def compiler_parts():
-    """What of the compiler ends up in the program, as this machine has it; a difference is said."""
-    found = []
-    for name, expected in lock_rows(COMPILER_LOCK):
-        # A package may be there and another gcc be found first.
-        command = ["gcc", "-dumpfullversion"] if name == "gcc" else \
-            ["dpkg-query", "-W", "-f", "${Version}", name]
-        query = subprocess.run(command, text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, check=False)
-        version = query.stdout.strip() or "unknown"
-        found.append((name, version))
-        if version != expected:
-            print(f"  warning: {name} is {version} here and {expected} in image/compiler.lock:"
-                  " the image's digest will be another one", file=sys.stderr)
-    return found
-
-
-def licences(tree, sources, row):
-    """The licence files at the top of a part's tarball, at /licenses/NAME/."""
-    name, tarball = row[0], os.path.join(sources, row[2])
-    kept = 0
-    with tarfile.open(tarball) as tar:
-        for member in tar:
-            folder, _, file = member.name.removeprefix("./").rpartition("/")
-            if member.isfile() and "/" not in folder and LICENCE_FILE.match(file):
-                tree.file(f"licenses/{name}/{file}", tar.extractfile(member).read())
-                kept += 1
-    if kept == 0:
-        sys.exit(f"image: no licence file in {row[2]}")
-
-
-def product_tree(options, mtime, compiler):
+def product_tree(options, mtime, inside, bill):
     tree = Tree(owner=USER, mtime=mtime)
     tree.program("extproc", options.program)
     for name in ("passwd", "group"):
@@ -81,27 +49,21 @@ def product_tree(options, mtime, compiler):
         f'VERSION_ID="{options.version}"\n').encode())
     with open(os.path.join(HERE, "..", "..", "LICENSE"), "rb") as file:
         tree.file("licenses/LICENSE", file.read())
-    made_of = ["# What the program is made of besides its own source.",
-               "# Sources: name, version, sha256 of the tarball, licence."]
-    for row in linked_parts():
-        licences(tree, options.sources, row)
-        made_of.append(f"{row[0]} {row[1]} {row[3]} {row[4]}")
-    made_of.append("# The compiler, whose runtime is linked in (GPL-3.0-or-later WITH"
-                   " GCC-exception-3.1): Debian package, version.")
-    made_of += [f"{name} {version}" for name, version in compiler]
-    tree.file("licenses/PARTS", ("\n".join(made_of) + "\n").encode())
+    for part in inside:
+        licences(tree, part, options.sources)
+    tree.file(f"{BILLS}extproc.spdx.json", bill)
     return tree
 
 
-def busybox_tree(options, mtime):
+def busybox_tree(options, mtime, bill):
     tree = Tree(owner=USER, mtime=mtime)
     tree.program("busybox/busybox", os.path.join(options.busybox, "busybox"))
     with open(os.path.join(options.busybox, "applets")) as applets:
         for name in applets.read().split():
             if name != "busybox":
                 tree.link("busybox/" + name, "busybox")
-    row = next(row for row in lock_rows(LOCK) if row[0] == "busybox")
-    licences(tree, options.sources, row)
+    licences(tree, parts.sources()["busybox"], options.sources)
+    tree.file(f"{BILLS}busybox.spdx.json", bill)
     return tree
 
 
@@ -115,7 +77,7 @@ def architecture(program):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("program", "busybox", "sources", "name", "version", "out"):
+    for name in ("program", "map", "busybox", "sources", "name", "version", "out"):
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--revision", default="")
     options = parser.parse_args()
@@ -123,15 +85,27 @@ def main():
     created = datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc)
     created = created.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    compiler = compiler_parts()
+    machine = architecture(options.program)
+    compiler = parts.compiler()
+    try:
+        inside = parts.linked(options.map, os.path.dirname(options.map), compiler)
+        inside_shell = parts.linked(os.path.join(options.busybox, "map"), "", compiler)
+    except linkmap.Unknown as stranger:
+        sys.exit(f"image: {stranger}")
+    bill = sbom.of_program(TITLE, options.version, options.program, "extproc", LICENCE, inside,
+                           machine, created)
+    busybox = parts.sources()["busybox"]
+    shell_bill = sbom.of_program(
+        busybox.name, busybox.version, os.path.join(options.busybox, "busybox"), "busybox/busybox",
+        busybox.licence, inside_shell, machine, created)
     labels = {
-        "extproc.compiler": ", ".join(f"{name} {version}" for name, version in compiler),
+        "extproc.compiler": ", ".join(f"{part.name} {part.version}" for part in compiler.values()),
         "org.opencontainers.image.title": TITLE,
         "org.opencontainers.image.description": DESCRIPTION,
         "org.opencontainers.image.version": options.version,
         "org.opencontainers.image.created": created,
-        "org.opencontainers.image.licenses": "Apache-2.0 AND " + " AND ".join(
-            sorted({row[4] for row in linked_parts()} - {"Apache-2.0"})),
+        "org.opencontainers.image.licenses": parts.expression(
+            [LICENCE] + [part.licence for part in inside]),
     }
     if options.revision:
         labels["org.opencontainers.image.revision"] = options.revision
@@ -144,13 +118,15 @@ def main():
     }
     debug = dict(config, Env=["PATH=/busybox"], Labels=dict(labels, **{
         "org.opencontainers.image.title": TITLE + " with a shell",
-        "org.opencontainers.image.licenses": labels["org.opencontainers.image.licenses"]
-        + " AND GPL-2.0-only",
+        "org.opencontainers.image.licenses": parts.expression(
+            [LICENCE, busybox.licence] + [part.licence for part in inside + inside_shell]),
     }))
-    product = Layer(product_tree(options, epoch, compiler))
-    shell = Layer(busybox_tree(options, epoch))
-    machine = architecture(options.program)
+    product = Layer(product_tree(options, epoch, inside, bill))
+    shell = Layer(busybox_tree(options, epoch, shell_bill))
     os.makedirs(options.out, exist_ok=True)
+    for name, data in ((TITLE, bill), (busybox.name, shell_bill)):
+        with open(os.path.join(options.out, f"{name}-{machine}.spdx.json"), "wb") as file:
+            file.write(data)
     for file, suffix, layers, settings in (
             ("extproc.tar", "", [product], config),
             ("extproc-debug.tar", "-debug", [product, shell], debug)):

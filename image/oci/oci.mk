@@ -5,13 +5,13 @@
 
 IMAGE             ?= localhost/envoy-ai-gateway/extproc
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-image_inputs      := $(wildcard image/oci/*) image/compiler.lock image/dependencies.lock LICENSE \
+image_inputs      := $(wildcard image/oci/* image/linked/*) image/compiler.lock image/dependencies.lock LICENSE \
                      $(BUILD)/version
 
 ##@ Build
 
 ## The image build/image/extproc.tar, and extproc-debug.tar with a shell; podman, docker and kind
-## load both.
+## load both. Beside them, and inside: their bills of materials (SPDX).
 .PHONY: image
 image: $(BUILD)/image/extproc.tar
 
@@ -20,7 +20,7 @@ $(BUILD)/image/extproc.tar: $(PROGRAM) $(BUILD)/busybox/busybox $(image_inputs)
 	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" image/fetch.sh \
 	    $$(awk '$$6 == "debian-source" && $$1 != "cmocka" { print $$1 }' image/dependencies.lock)
 	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) python3 image/oci/extproc.py --program $(PROGRAM) \
-	    --busybox $(BUILD)/busybox --sources "$(CACHE)/sources" --name $(IMAGE) --version $(VERSION) \
+	    --map $(OBJ)/extproc.map --busybox $(BUILD)/busybox --sources "$(CACHE)/sources" --name $(IMAGE) --version $(VERSION) \
 	    --revision "$(shell git rev-parse HEAD 2>/dev/null)" --out $(@D)
 
 ##@ Test

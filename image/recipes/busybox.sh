@@ -25,3 +25,4 @@ make_busybox busybox
 mkdir "$PREFIX/bin"
 strip -o "$PREFIX/bin/busybox" busybox
 "$PREFIX/bin/busybox" --list > "$PREFIX/bin/applets"
+cp busybox_unstripped.map "$PREFIX/bin/map"

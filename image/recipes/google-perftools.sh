@@ -25,4 +25,6 @@ compile_archive "$PREFIX/lib/libtcmalloc.a" $headers -std=gnu++17 -w -fno-except
     $(for unit in $units; do echo "src/$unit.cc"; done) "$image/runtime/cxx.cc"
 cd "$WORK" || exit
 ar x "$(g++ -print-file-name=libstdc++.a)" tree.o
-ar rsD "$PREFIX/lib/libtcmalloc.a" tree.o
+# The name tells the bill of materials whose it is.
+mv tree.o libstdc++-tree.o
+ar rsD "$PREFIX/lib/libtcmalloc.a" libstdc++-tree.o
