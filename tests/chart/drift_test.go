@@ -62,7 +62,7 @@ func (s *schema) leaves(prefix string) map[string]*schema {
 }
 
 // notRead are keys that parent charts may set, and that no template reads.
-var notRead = []string{"enabled", "global"}
+var notRead = []string{"enabled"}
 
 // value is a key of values.yaml.
 type value struct {
@@ -136,7 +136,8 @@ func TestSchemaIsClosedButForKubernetesObjects(t *testing.T) {
 	open := []string{
 		"global", "extProc.resources", "extProc.podSecurityContext", "extProc.securityContext",
 		"extProc.affinity", "extProc.tolerations[]", "extProc.topologySpreadConstraints[]",
-		"envVar.valueFrom",
+		"envVar.valueFrom", "extProc.extraEnvFrom[]", "extProc.extraVolumes[]", "extProc.extraVolumeMounts[]",
+		"extProc.strategy",
 	}
 	var found []string
 	var walk func(node *schema, path string)
@@ -220,6 +221,8 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 	words := "--set=extProc.pprof.acceptUnprotected=anyone in the cluster may profile"
 	secret := "--set=extProc.pprof.auth.existingSecret=pprof"
 	switchMap := "--set=extProc.pprof.switch.existingConfigMap=pprof"
+	volume := "--set=extProc.extraVolumes[0].name=sockets"
+	mount := "--set-json=extProc.extraVolumeMounts=[{\"name\":\"sockets\",\"mountPath\":\"/run/extproc\"}]"
 	beside := map[string][]string{
 		"networkPolicy.enabled":           {"--set=extProc.pprof.expose=loopback"},
 		"networkPolicy.peers.grpc":        {"--set=networkPolicy.mode=strict"},
@@ -229,6 +232,8 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 		"extProc.pprof.auth.key":          {secret},
 		"extProc.pprof.auth.loopback":     {secret},
 		"extProc.pprof.switch.key":        {switchMap},
+		"extProc.extraListeners":          {volume, mount},
+		"extProc.extraVolumeMounts":       {volume},
 		"extProc.models.key":              {"--set=extProc.models.existingConfigMap=models"},
 	}
 	for path, leaf := range readSchema(t).leaves("") {

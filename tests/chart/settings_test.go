@@ -32,6 +32,8 @@ var departures = map[string]string{
 const everySetting = `
 extProc:
   extraListeners: ["unix:///run/extproc/a.sock", "unix:///run/extproc/b.sock?mode=0666"]
+  extraVolumes: [{name: sockets, emptyDir: {}}]
+  extraVolumeMounts: [{name: sockets, mountPath: /run/extproc/}]
   models: {names: [a, b/c]}
   pprof:
     auth: {existingSecret: a}

@@ -31,9 +31,26 @@ app.kubernetes.io/component: extproc
 {{ merge $labels .Values.commonLabels | toYaml }}
 {{- end }}
 
+{{/* A first part with a dot, a port or the name localhost is a registry, as container runtimes read it. */}}
 {{- define "envoy-ai-gateway.extProc.image" -}}
+{{- $repository := .Values.extProc.image.repository -}}
+{{- with .Values.global.imageRegistry -}}
+{{- $repository = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
+{{- end -}}
 {{- $version := default .Chart.AppVersion .Values.extProc.image.tag | printf ":%s" -}}
-{{ .Values.extProc.image.repository }}{{ with .Values.extProc.image.digest }}@{{ . }}{{ else }}{{ $version }}{{ end }}
+{{ $repository }}{{ with .Values.extProc.image.digest }}@{{ . }}{{ else }}{{ $version }}{{ end }}
+{{- end }}
+
+{{/* The pods' imagePullSecrets, or nothing. */}}
+{{- define "envoy-ai-gateway.extProc.imagePullSecrets" -}}
+{{- $secrets := concat .Values.imagePullSecrets .Values.extProc.imagePullSecrets -}}
+{{- range .Values.global.imagePullSecrets }}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with $secrets }}
+imagePullSecrets:
+  {{- uniq . | toYaml | nindent 2 }}
+{{- end -}}
 {{- end }}
 
 {{- define "envoy-ai-gateway.extProc.serviceAccountName" -}}
