@@ -221,6 +221,9 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 	words := "--set=extProc.pprof.acceptUnprotected=anyone in the cluster may profile"
 	secret := "--set=extProc.pprof.auth.existingSecret=pprof"
 	switchMap := "--set=extProc.pprof.switch.existingConfigMap=pprof"
+	podMonitor := "--set=extProc.metrics.podMonitor.enabled=true"
+	extension := "--set=envoyExtensionPolicy.enabled=true"
+	target := "--set=envoyExtensionPolicy.targetRefs[0].name=eg"
 	volume := "--set=extProc.extraVolumes[0].name=sockets"
 	mount := "--set-json=extProc.extraVolumeMounts=[{\"name\":\"sockets\",\"mountPath\":\"/run/extproc\"}]"
 	beside := map[string][]string{
@@ -233,6 +236,16 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 		"extProc.pprof.auth.loopback":     {secret},
 		"extProc.pprof.switch.key":        {switchMap},
 		"extProc.extraListeners":          {volume, mount},
+
+		"extProc.metrics.podMonitor.labels":        {podMonitor},
+		"extProc.metrics.podMonitor.interval":      {podMonitor},
+		"extProc.metrics.podMonitor.scrapeTimeout": {podMonitor},
+		"envoyExtensionPolicy.enabled":             {target},
+		"envoyExtensionPolicy.targetRefs":          {extension},
+		"envoyExtensionPolicy.bodyMode":            {extension, target},
+		"envoyExtensionPolicy.messageTimeout":      {extension, target},
+		"envoyExtensionPolicy.failOpen":            {extension, target, "--set=envoyExtensionPolicy.bodyMode=Buffered"},
+
 		"extProc.extraVolumeMounts":       {volume},
 		"extProc.models.key":              {"--set=extProc.models.existingConfigMap=models"},
 	}

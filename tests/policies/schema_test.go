@@ -43,6 +43,10 @@ var definitions = []struct{ module, sum, file string }{
 		"config/crd/standard/gateway.networking.k8s.io_*routes.yaml"},
 	{"github.com/envoyproxy/gateway@v1.9.1", "h1:vAVp6/AlBXJ1aOhp1mxL7fNEzVEfjADUguUhm2wzxQY=",
 		"charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_backends.yaml"},
+	{"github.com/envoyproxy/gateway@v1.9.1", "h1:vAVp6/AlBXJ1aOhp1mxL7fNEzVEfjADUguUhm2wzxQY=",
+		"charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_envoyextensionpolicies.yaml"},
+	{"github.com/prometheus-operator/prometheus-operator@v0.85.0", "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+		"example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml"},
 }
 
 // fetch returns the folder of a Go module, once its sum is as it is pinned.
@@ -142,8 +146,20 @@ func TestCustomObjectsAreValid(t *testing.T) {
 	all := readDefinitions(t)
 	files, _ := filepath.Glob(folder + "/network/*/*.yaml")
 	samples, _ := filepath.Glob(folder + "/admission/no-[br]*/[bg]*.yaml")
-	for _, file := range append(files, samples...) {
+	chartsGoldens, _ := filepath.Glob("../chart/golden/*[a-z].yaml")
+	isValues := func(file string) bool { return strings.HasSuffix(file, ".values.yaml") }
+	chartsGoldens = slices.DeleteFunc(chartsGoldens, isValues)
+	charts := 0
+	for _, file := range append(append(files, samples...), chartsGoldens...) {
 		for _, object := range objects(t, file) {
+			if slices.Contains(chartsGoldens, file) {
+				// Of the chart's objects the others are Kubernetes' own, and for tests/chart.
+				kind := object.GetKind()
+				if kind != "PodMonitor" && kind != "EnvoyExtensionPolicy" {
+					continue
+				}
+				charts++
+			}
 			name := object.GetAPIVersion() + " " + object.GetKind()
 			if name == "projectcalico.org/v3 NetworkPolicy" {
 				name = "crd.projectcalico.org/v1 NetworkPolicy"
@@ -163,8 +179,8 @@ func TestCustomObjectsAreValid(t *testing.T) {
 			}
 		}
 	}
-	if len(files) != 6 || len(samples) != 4 {
-		t.Errorf("%d policies, %d samples", len(files), len(samples))
+	if len(files) != 6 || len(samples) != 4 || charts != 3 {
+		t.Errorf("%d policies, %d samples, %d objects of the chart", len(files), len(samples), charts)
 	}
 }
 

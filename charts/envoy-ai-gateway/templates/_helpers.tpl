@@ -65,6 +65,26 @@ imagePullSecrets:
 {{- $where -}}
 {{- end }}
 
+{{/* Annotations by which scrapers find the pods. Alloy's `memory` is the profile allocs, its `cpu` is profile. */}}
+{{- define "envoy-ai-gateway.extProc.scrapeAnnotations" -}}
+{{- if and .Values.extProc.pprof.scrapeAnnotations (eq (include "envoy-ai-gateway.pprof" .) "pod") }}
+{{- $profiles := .Values.extProc.pprof.profiles }}
+{{- range $type, $profile := dict "memory" "allocs" "cpu" "profile" "goroutine" "goroutine" "block" "block" "mutex" "mutex" }}
+{{- $isServed := not (has (printf "-%s" $profile) $profiles) }}
+{{- if and $profiles (not (hasPrefix "-" (first $profiles))) }}{{ $isServed = has $profile $profiles }}{{ end }}
+{{- if $isServed }}
+profiles.grafana.com/{{ $type }}.scrape: "true"
+profiles.grafana.com/{{ $type }}.port_name: pprof
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.extProc.metrics.scrapeAnnotations }}
+prometheus.io/scrape: "true"
+prometheus.io/port: "1064"
+prometheus.io/path: /metrics
+{{- end }}
+{{- end }}
+
 {{/* A list of peers as our values have them, as a NetworkPolicy has them. */}}
 {{- define "envoy-ai-gateway.peers" -}}
 {{- range . }}
