@@ -39,7 +39,7 @@ def licences(tree, part, folder):
 
 
 def product_tree(options, mtime, inside, bill):
-    tree = Tree(owner=USER, mtime=mtime)
+    tree = Tree(mtime=mtime)
     tree.program("extproc", options.program)
     for name in ("passwd", "group"):
         with open(os.path.join(HERE, name), "rb") as file:
@@ -56,7 +56,7 @@ def product_tree(options, mtime, inside, bill):
 
 
 def busybox_tree(options, mtime, bill):
-    tree = Tree(owner=USER, mtime=mtime)
+    tree = Tree(mtime=mtime)
     tree.program("busybox/busybox", os.path.join(options.busybox, "busybox"))
     with open(os.path.join(options.busybox, "applets")) as applets:
         for name in applets.read().split():

@@ -23,12 +23,26 @@ $(BUILD)/image/extproc.tar: $(PROGRAM) $(BUILD)/busybox/busybox $(image_inputs)
 	    --map $(OBJ)/extproc.map --busybox $(BUILD)/busybox --sources "$(CACHE)/sources" --name $(IMAGE) --version $(VERSION) \
 	    --revision "$(shell git rev-parse HEAD 2>/dev/null)" --out $(@D)
 
+##@ Check
+
+## The table of what the image promises, by looking at the archives; fails on a breach. Also whether the
+## bills of materials are valid SPDX; what differs in the twin.
+.PHONY: image-scan
+image-scan: $(BUILD)/image/extproc.tar $(BUILD)/tests/image-scan
+	@tools=$$(CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" image/linked/spdx-tools.sh) && \
+	    PYTHONPATH=$$tools image/linked/validate.py $(BUILD)/image/*.spdx.json
+	@$(BUILD)/tests/image-scan $(BUILD)/image/extproc.tar $(BUILD)/image/extproc-debug.tar \
+	    $(CURDIR) $(abspath $(BUILD) $(CACHE)) $(HOME)
+
+$(BUILD)/tests/image-scan: $(wildcard tests/image/scan/*.go tests/image/image-scan/*.go)
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" tests/go-build.sh $@ ./image/image-scan
+
 ##@ Test
 
 ## The image, without an engine: the same bytes twice, what is in it, its health check.
 .PHONY: test-image
 test-image:
-	+@$(MAKE) --no-print-directory test-go G=./image
+	+@$(MAKE) --no-print-directory test-go G=./image/...
 
 $(BUILD)/busybox/busybox: $(BUILD)/musl.ready $(addprefix image/,recipes/busybox.sh busybox/config \
     package.sh oci/busybox.sh)

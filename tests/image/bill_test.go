@@ -12,26 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"extproc/tests/image/scan"
 	"extproc/tests/internal/rig"
 )
-
-// bill is what is looked at in a bill of materials.
-type bill struct {
-	DocumentNamespace string
-	Packages          []struct {
-		SPDXID, Name, VersionInfo, LicenseDeclared, LicenseConcluded string
-		Checksums                                                    []struct{ ChecksumValue string }
-	}
-	Relationships []struct{ SpdxElementID, RelationshipType, RelatedSpdxElement string }
-}
-
-func readBill(t *testing.T, data []byte) (read bill) {
-	t.Helper()
-	if err := json.Unmarshal(data, &read); err != nil {
-		t.Fatal(err)
-	}
-	return read
-}
 
 // bills are the files beside the images.
 func bills(t *testing.T) []string {
@@ -81,11 +64,10 @@ func TestValidatorSeesALicenceThatIsNone(t *testing.T) {
 
 func TestBillsBesideTheImageAreThoseInIt(t *testing.T) {
 	var inside []string
-	for _, layer := range open(t, "extproc-debug.tar").layers {
-		for _, found := range layer {
-			if strings.HasSuffix(found.Name, ".spdx.json") {
-				inside = append(inside, digestOf(found.data))
-			}
+	_, twin := open(t, "extproc-debug.tar")
+	for _, found := range twin.Files() {
+		if strings.HasSuffix(found.Name, ".spdx.json") {
+			inside = append(inside, scan.Digest(found.Data))
 		}
 	}
 	for _, file := range bills(t) {
@@ -93,7 +75,7 @@ func TestBillsBesideTheImageAreThoseInIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Contains(inside, digestOf(data)) {
+		if !slices.Contains(inside, scan.Digest(data)) {
 			t.Errorf("%s is not in the image", filepath.Base(file))
 		}
 	}
@@ -106,7 +88,10 @@ func TestBillNamesWhatTheLocksName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		read := readBill(t, data)
+		var read scan.Bill
+		if err := json.Unmarshal(data, &read); err != nil {
+			t.Fatal(err)
+		}
 		var names []string
 		for _, part := range read.Packages {
 			names = append(names, part.Name)

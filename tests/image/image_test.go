@@ -5,15 +5,8 @@
 package image
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"crypto/sha256"
-	"debug/elf"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -24,13 +17,13 @@ import (
 	"testing"
 	"time"
 
+	"extproc/tests/image/scan"
 	"extproc/tests/internal/rig"
 )
 
 const (
 	name    = "localhost/tests/extproc"
 	version = "test"
-	user    = 65532
 	epoch   = 1767225600
 )
 
@@ -59,129 +52,22 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-type member struct {
-	*tar.Header
-	data []byte
-}
-
-func untar(t *testing.T, data []byte) []member {
-	t.Helper()
-	var members []member
-	for reader := tar.NewReader(bytes.NewReader(data)); ; {
-		header, err := reader.Next()
-		if err == io.EOF {
-			return members
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		members = append(members, member{header, content})
-	}
-}
-
-// archive is one image, as read from its file.
-type archive struct {
-	t       *testing.T
-	members map[string]member
-	config  struct {
-		Architecture, OS string
-		Config           struct {
-			User         string
-			Entrypoint   []string
-			Env          []string
-			ExposedPorts map[string]struct{}
-			Labels       map[string]string
-		}
-		RootFS struct {
-			DiffIDs []string `json:"diff_ids"`
-		}
-	}
-	layerDigests []string
-	layers       [][]member
-}
-
-type descriptor struct {
-	Digest      string
-	Size        int64
-	Annotations map[string]string
-}
-
-func (a *archive) file(path string) []byte {
-	a.t.Helper()
-	found, exists := a.members[path]
-	if !exists {
-		a.t.Fatalf("no %s in the archive", path)
-	}
-	return found.data
-}
-
-func (a *archive) decode(data []byte, into any) {
-	a.t.Helper()
-	if err := json.Unmarshal(data, into); err != nil {
-		a.t.Fatalf("%v in %s", err, data)
-	}
-}
-
-func digestOf(data []byte) string {
-	sum := sha256.Sum256(data)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-func (a *archive) blob(described descriptor) []byte {
-	a.t.Helper()
-	data := a.file("blobs/" + strings.Replace(described.Digest, ":", "/", 1))
-	if digestOf(data) != described.Digest || int64(len(data)) != described.Size {
-		a.t.Fatalf("%v describes %s, %d bytes", described, digestOf(data), len(data))
-	}
-	return data
-}
-
-func open(t *testing.T, file string) *archive {
+// open reads an archive of the first folder, and the one image in it.
+func open(t *testing.T, file string) (scan.Archive, *scan.Image) {
 	t.Helper()
 	folders, err := made()
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(filepath.Join(folders[0], "image", file))
+	archive, err := scan.OpenArchive(filepath.Join(folders[0], "image", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &archive{t: t, members: map[string]member{}}
-	for _, found := range untar(t, data) {
-		a.members[found.Name] = found
+	images, err := archive.Images()
+	if err != nil || len(images) != 1 {
+		t.Fatalf("%s: %d images, %v", file, len(images), err)
 	}
-	var layout struct{ ImageLayoutVersion string }
-	if a.decode(a.file("oci-layout"), &layout); layout.ImageLayoutVersion != "1.0.0" {
-		t.Fatalf("layout %q", layout.ImageLayoutVersion)
-	}
-	var index struct{ Manifests []descriptor }
-	a.decode(a.file("index.json"), &index)
-	var manifest struct {
-		Config descriptor
-		Layers []descriptor
-	}
-	a.decode(a.blob(index.Manifests[0]), &manifest)
-	a.decode(a.blob(manifest.Config), &a.config)
-	for i, layer := range manifest.Layers {
-		unpacked, err := gzip.NewReader(bytes.NewReader(a.blob(layer)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(unpacked)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if digestOf(content) != a.config.RootFS.DiffIDs[i] {
-			t.Fatalf("layer %d is %s, the config says %s", i, digestOf(content), a.config.RootFS.DiffIDs[i])
-		}
-		a.layerDigests = append(a.layerDigests, layer.Digest)
-		a.layers = append(a.layers, untar(t, content))
-	}
-	return a
+	return archive, images[0]
 }
 
 func TestTwoBuildsInDifferentFoldersGiveTheSameBytes(t *testing.T) {
@@ -196,7 +82,7 @@ func TestTwoBuildsInDifferentFoldersGiveTheSameBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			digests = append(digests, digestOf(data))
+			digests = append(digests, scan.Digest(data))
 		}
 		if digests[0] != digests[1] {
 			t.Errorf("%s is %s and %s", file, digests[0], digests[1])
@@ -204,21 +90,48 @@ func TestTwoBuildsInDifferentFoldersGiveTheSameBytes(t *testing.T) {
 	}
 }
 
+func TestImageKeepsItsPromises(t *testing.T) {
+	folders, err := made()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scan.Machine = append([]string{rig.Root(), os.Getenv("CACHE")}, folders[:]...)
+	row := func(check scan.Check, _ string, err error) {
+		if err != nil {
+			t.Errorf("%s: %v", check.Promise, err)
+		}
+	}
+	_, product := open(t, "extproc.tar")
+	_, twin := open(t, "extproc-debug.tar")
+	scan.Product(product, row)
+	scan.Twin(twin, row)
+	if _, err := scan.Differences(product, twin); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(twin.Settings.Env, []string{"PATH=/busybox"}) {
+		t.Errorf("the twin's environment is %q", twin.Settings.Env)
+	}
+}
+
 func TestDockersManifestNamesTheSameBlobs(t *testing.T) {
 	for file, tag := range map[string]string{"extproc.tar": version, "extproc-debug.tar": version + "-debug"} {
-		a := open(t, file)
+		archive, image := open(t, file)
 		var manifest []struct {
-			Config   string
 			RepoTags []string
 			Layers   []string
 		}
-		a.decode(a.file("manifest.json"), &manifest)
-		var layers []string
-		for _, layer := range manifest[0].Layers {
-			layers = append(layers, digestOf(a.file(layer)))
+		if err := json.Unmarshal(archive["manifest.json"].Data, &manifest); err != nil {
+			t.Fatal(err)
 		}
-		if !slices.Equal(layers, a.layerDigests) {
-			t.Errorf("%s: layers %v, in the OCI manifest %v", file, layers, a.layerDigests)
+		var layers, want []string
+		for _, layer := range manifest[0].Layers {
+			layers = append(layers, scan.Digest(archive[layer].Data))
+		}
+		for _, layer := range image.Layers {
+			want = append(want, layer.Digest)
+		}
+		if !slices.Equal(layers, want) {
+			t.Errorf("%s: layers %v, in the OCI manifest %v", file, layers, want)
 		}
 		if want := []string{name + ":" + tag}; !slices.Equal(manifest[0].RepoTags, want) {
 			t.Errorf("%s: is called %v, want %v", file, manifest[0].RepoTags, want)
@@ -226,104 +139,35 @@ func TestDockersManifestNamesTheSameBlobs(t *testing.T) {
 	}
 }
 
-func TestConfigRunsTheProgramAsANumericUser(t *testing.T) {
+func TestConfigNamesPortsUserAndCompiler(t *testing.T) {
 	for _, file := range []string{"extproc.tar", "extproc-debug.tar"} {
-		config := open(t, file).config.Config
-		if config.User != "65532:65532" {
-			t.Errorf("%s: user %q: the kubelet can't tell that it isn't root", file, config.User)
+		_, image := open(t, file)
+		if image.Settings.User != "65532:65532" {
+			t.Errorf("%s: user %q", file, image.Settings.User)
 		}
-		if !slices.Equal(config.Entrypoint, []string{"/extproc"}) {
-			t.Errorf("%s: entry point %q", file, config.Entrypoint)
-		}
-		ports := slices.Sorted(maps.Keys(config.ExposedPorts))
+		ports := slices.Sorted(maps.Keys(image.Settings.ExposedPorts))
 		if !slices.Equal(ports, []string{"1063/tcp", "1064/tcp", "6060/tcp"}) {
 			t.Errorf("%s: ports %q", file, ports)
 		}
-		if !strings.Contains(config.Labels["extproc.compiler"], "libgcc-12-dev ") {
-			t.Errorf("%s: made by the compiler %q", file, config.Labels["extproc.compiler"])
-		}
-		for _, label := range []string{"title", "description", "version", "licenses", "created"} {
-			if config.Labels["org.opencontainers.image."+label] == "" {
-				t.Errorf("%s: no label %s", file, label)
-			}
+		if !strings.Contains(image.Settings.Labels["extproc.compiler"], "libgcc-12-dev ") {
+			t.Errorf("%s: made by the compiler %q", file, image.Settings.Labels["extproc.compiler"])
 		}
 	}
 }
 
-func TestLayersAreSortedOwnedByTheUserAndOfOneTime(t *testing.T) {
-	for _, file := range []string{"extproc.tar", "extproc-debug.tar"} {
-		for _, layer := range open(t, file).layers {
-			var names []string
-			for _, found := range layer {
-				names = append(names, strings.TrimSuffix(found.Name, "/"))
-				if found.Uid != user || found.Gid != user || found.Uname != "" || found.Gname != "" {
-					t.Errorf("%s: %s belongs to %d:%d (%q %q)",
-						file, found.Name, found.Uid, found.Gid, found.Uname, found.Gname)
-				}
-				if !found.ModTime.Equal(time.Unix(epoch, 0)) {
-					t.Errorf("%s: %s is of %v", file, found.Name, found.ModTime)
-				}
-				if found.Typeflag == tar.TypeReg && found.Mode&0o222 != 0 {
-					t.Errorf("%s: %s can be written: mode %o", file, found.Name, found.Mode)
-				}
-			}
-			if !slices.IsSorted(names) {
-				t.Errorf("%s: %q", file, names)
+func TestLayersAreSortedAndOfTheGivenDate(t *testing.T) {
+	_, image := open(t, "extproc-debug.tar")
+	for _, layer := range image.Layers {
+		var names []string
+		for _, found := range layer.Files {
+			names = append(names, strings.TrimSuffix(found.Name, "/"))
+			if found.Uname != "" || found.Gname != "" || !found.ModTime.Equal(time.Unix(epoch, 0)) {
+				t.Errorf("%s is of %q %q, of %v", found.Name, found.Uname, found.Gname, found.ModTime)
 			}
 		}
-	}
-}
-
-// programs are the paths of files that are executable or begin like an ELF file.
-func programs(layer []member) (paths []string) {
-	for _, found := range layer {
-		isELF := bytes.HasPrefix(found.data, []byte(elf.ELFMAG))
-		if found.Typeflag != tar.TypeDir && (found.Mode&0o111 != 0 || isELF) {
-			paths = append(paths, found.Name)
+		if !slices.IsSorted(names) {
+			t.Errorf("%q", names)
 		}
-	}
-	return paths
-}
-
-func TestProductHoldsOneProgramThatNeedsNothing(t *testing.T) {
-	a := open(t, "extproc.tar")
-	if len(a.layers) != 1 {
-		t.Fatalf("%d layers", len(a.layers))
-	}
-	if found := programs(a.layers[0]); !slices.Equal(found, []string{"extproc"}) {
-		t.Errorf("programs: %q", found)
-	}
-	for _, found := range a.layers[0] {
-		if found.Name != "extproc" {
-			continue
-		}
-		program, err := elf.NewFile(bytes.NewReader(found.data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, part := range program.Progs {
-			if part.Type == elf.PT_INTERP {
-				t.Error("it asks for a loader that is not there")
-			}
-		}
-	}
-}
-
-func TestTwinIsTheProductAndAShell(t *testing.T) {
-	product, twin := open(t, "extproc.tar"), open(t, "extproc-debug.tar")
-	if len(twin.layers) != 2 || twin.layerDigests[0] != product.layerDigests[0] {
-		t.Fatalf("layers %v, those of the product %v", twin.layerDigests, product.layerDigests)
-	}
-	for _, found := range programs(twin.layers[1]) {
-		if !strings.HasPrefix(found, "busybox/") {
-			t.Errorf("a program outside /busybox: %s", found)
-		}
-	}
-	if !slices.ContainsFunc(twin.layers[1], func(m member) bool { return m.Name == "busybox/sh" }) {
-		t.Error("no /busybox/sh")
-	}
-	if !slices.Equal(twin.config.Config.Env, []string{"PATH=/busybox"}) {
-		t.Errorf("environment %q", twin.config.Config.Env)
 	}
 }
 
