@@ -16,6 +16,24 @@
 // it is read.
 #define UNINITIALIZED __attribute__((uninitialized))
 
+// A bit for each of the 16 bytes that a comparison of vectors gave, the first byte's the lowest.
+// x86-64 has an instruction for it; elsewhere a product collects the bits of each half.
+// Little-endian, as all machines are that this is built for.
+#ifdef __SSE2__
+#define LANE_BITS(lanes)                                                                           \
+    ((unsigned)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))(lanes)))
+#else
+#define LANE_BITS(lanes)                                                                           \
+    (__extension__({                                                                               \
+        __typeof__(lanes) lanes_ = (lanes);                                                        \
+        unsigned long long halves_[2];                                                             \
+        __builtin_memcpy(halves_, &lanes_, sizeof(halves_));                                       \
+        LANE_HALF_BITS(halves_[0]) | LANE_HALF_BITS(halves_[1]) << 8;                              \
+    }))
+#define LANE_HALF_BITS(half)                                                                       \
+    ((unsigned)(((half)&0x8040201008040201ull) * 0x0101010101010101ull >> 56))
+#endif
+
 // Reads of other frames of the own stack are what a stack walker does: AddressSanitizer is told not
 // to look.
 #define NO_SANITIZE_ADDRESS __attribute__((no_sanitize("address")))

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/attributes.h"
+
 enum { FIND_STEP = 16 };
 
 // Signed: bytes from 0x80 on count as less than a space, as control characters do.
@@ -18,33 +20,40 @@ static inline find_lanes find_load(const uint8_t *at) {
     return lanes;
 }
 
-// The index of the first lane that is found; FIND_STEP when there is none. Little-endian, as all
-// machines are that this is built for.
-static inline unsigned find_first(find_lanes found) {
-    uint64_t halves[2];
-    memcpy(halves, &found, sizeof(found));
-    if (halves[0] != 0) return (unsigned)__builtin_ctzll(halves[0]) / 8;
-    return halves[1] != 0 ? 8 + (unsigned)__builtin_ctzll(halves[1]) / 8 : FIND_STEP;
+// Those that stay in a JSON string as they are: no quotes, backslashes, control characters nor
+// bytes beyond ASCII.
+static inline find_lanes find_plain(find_lanes lanes) {
+    return (lanes >= ' ') & ~((lanes == '"') | (lanes == '\\'));
 }
 
-// The first byte of [at, end) that is not plain within a JSON string: a quote, a backslash, a
-// control character or one beyond ASCII; `end` when there is none.
+// The index of the first that is not plain; FIND_STEP: all are.
+static inline unsigned find_special(find_lanes lanes) {
+    return (unsigned)__builtin_ctz(~LANE_BITS(find_plain(lanes)));
+}
+
+// The first byte of [at, end) that is not plain within a JSON string; `end` when there is none.
 static inline const uint8_t *find_in_string(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= FIND_STEP; at += FIND_STEP) {
-        find_lanes lanes = find_load(at);
-        unsigned index = find_first((lanes < ' ') | (lanes == '"') | (lanes == '\\'));
+        unsigned index = find_special(find_load(at));
         if (index != FIND_STEP) return at + index;
     }
     while (at != end && (int8_t)*at >= ' ' && *at != '"' && *at != '\\') at++;
     return at;
 }
 
+// The quote that ends a string, when it comes soon and nothing special before it; else NULL.
+static inline const uint8_t *find_short_end(const uint8_t *at, const uint8_t *end) {
+    if (end - at < FIND_STEP) return NULL;
+    unsigned index = find_special(find_load(at));
+    return index != FIND_STEP && at[index] == '"' ? at + index : NULL;
+}
+
 // The first end of a line in [at, end); `end` when there is none.
 static inline const uint8_t *find_line_end(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= FIND_STEP; at += FIND_STEP) {
         find_lanes lanes = find_load(at);
-        unsigned index = find_first((lanes == '\n') | (lanes == '\r'));
-        if (index != FIND_STEP) return at + index;
+        unsigned found = LANE_BITS((lanes == '\n') | (lanes == '\r'));
+        if (found != 0) return at + __builtin_ctz(found);
     }
     while (at != end && *at != '\n' && *at != '\r') at++;
     return at;

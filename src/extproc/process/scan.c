@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A state machine that can stop behind any byte: `expects` is what the grammar allows next,
-// `inside` and `part` say where in a token the last piece ended.
+// `inside` and `part` say where in a token the last piece ended. What nobody wants is passed over
+// by skip.c as far as its tokens are whole and plain; what is left of it comes here.
 #include "extproc/process/scan.h"
 
 #include <assert.h>
 
 #include "base/attributes.h"
-#include "extproc/process/find.h"
-
-enum {
-    EXPECTS_VALUE,
-    EXPECTS_VALUE_OR_END,  // the first of an array
-    EXPECTS_KEY,
-    EXPECTS_KEY_OR_END,  // the first of an object
-    EXPECTS_COLON,
-    EXPECTS_COMMA_OR_END,
-    EXPECTS_NOTHING,
-};
+#include "extproc/process/block.h"
+#include "extproc/process/skip.h"
 
 enum { INSIDE_NOTHING, INSIDE_STRING, INSIDE_NUMBER, INSIDE_WORD };
 
@@ -59,11 +51,6 @@ static int fail_at(struct scan *scan, const uint8_t *at, const char *what) {
 
 /* structure */
 
-static bool is_in_object(const struct scan *scan) {
-    size_t level = scan->depth - 1;
-    return scan->is_object[level / 64] >> (level % 64) & 1;
-}
-
 static int fail_expecting(struct scan *scan) {
     static const char *const words[] = {
         [EXPECTS_VALUE] = "a value is expected",
@@ -93,9 +80,8 @@ static int open_container(struct scan *scan, bool is_object) {
     if (scan->depth == SCAN_DEPTH_MOST) {
         return fail_at(scan, scan->next - 1, "objects and arrays are nested too deeply");
     }
-    uint64_t *levels = &scan->is_object[scan->depth / 64], bit = UINT64_C(1) << scan->depth % 64;
-    *levels = is_object ? *levels | bit : *levels & ~bit;
     scan->depth++;
+    skip_set_object(scan, scan->depth, is_object);
     scan->expects = is_object ? EXPECTS_KEY_OR_END : EXPECTS_VALUE_OR_END;
     return is_object ? SCAN_OBJECT : SCAN_ARRAY;
 }
@@ -103,21 +89,10 @@ static int open_container(struct scan *scan, bool is_object) {
 static int close_container(struct scan *scan, bool is_object) {
     int empty = is_object ? EXPECTS_KEY_OR_END : EXPECTS_VALUE_OR_END;
     bool is_allowed = scan->expects == EXPECTS_COMMA_OR_END || scan->expects == empty;
-    if (!is_allowed || is_in_object(scan) != is_object) return fail_expecting(scan);
+    if (!is_allowed || skip_is_in_object(scan, scan->depth) != is_object)
+        return fail_expecting(scan);
     scan->depth--;
     return finish(scan, is_object ? SCAN_OBJECT_END : SCAN_ARRAY_END);
-}
-
-static int take_comma(struct scan *scan) {
-    if (scan->expects != EXPECTS_COMMA_OR_END) return fail_expecting(scan);
-    scan->expects = is_in_object(scan) ? EXPECTS_KEY : EXPECTS_VALUE;
-    return NO_TOKEN;
-}
-
-static int take_colon(struct scan *scan) {
-    if (scan->expects != EXPECTS_COLON) return fail_expecting(scan);
-    scan->expects = EXPECTS_VALUE;
-    return NO_TOKEN;
 }
 
 /* strings */
@@ -138,33 +113,21 @@ static void spill(struct scan *scan, const uint8_t *until) {
     scan->text_start = NULL;
 }
 
-static int finish_string(struct scan *scan) {
-    const uint8_t *quote = scan->next - 1;
-    if (scan->room_len != 0 || scan->text_is_cut) spill(scan, quote);
-    if (scan->text_start != NULL) {
-        scan->text = bytes_of(scan->text_start, (size_t)(quote - scan->text_start));
-        scan->text_is_cut = scan->text.len > scan->room_bytes;
-    } else {
-        scan->text = bytes_of(scan->room, scan->room_len);
-    }
-    if (scan->text_is_cut) scan->text = BYTES_EMPTY;
+// The text is complete.
+static int give_out(struct scan *scan, struct bytes text) {
+    if (text.len > scan->room_bytes) scan->text_is_cut = true;
+    scan->text = scan->text_is_cut ? BYTES_EMPTY : text;
     if (!scan->is_key) return finish(scan, SCAN_STRING);
     scan->inside = INSIDE_NOTHING;
     scan->expects = EXPECTS_COLON;
     return SCAN_KEY;
 }
 
-// What a letter behind a backslash means; 0: nothing.
-static const uint8_t meanings[256] = {
-    ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
-};
-
-static int digit_of(uint8_t c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
+static int finish_string(struct scan *scan) {
+    const uint8_t *quote = scan->next - 1;
+    if (scan->room_len != 0 || scan->text_is_cut) spill(scan, quote);
+    if (scan->text_start == NULL) return give_out(scan, bytes_of(scan->room, scan->room_len));
+    return give_out(scan, bytes_of(scan->text_start, (size_t)(quote - scan->text_start)));
 }
 
 static int take_character(struct scan *scan) {
@@ -207,7 +170,7 @@ static bool finish_unit(struct scan *scan) {
 static int take_unit(struct scan *scan) {
     while (scan->unit_left != 0) {
         if (scan->next == scan->end) return SCAN_MORE;
-        int digit = digit_of(*scan->next);
+        int digit = escape_digit(*scan->next);
         if (digit < 0) return fail_at(scan, scan->next, "\\u needs four hexadecimal digits");
         scan->unit = (uint16_t)(scan->unit << 4 | digit);
         scan->unit_left--;
@@ -236,10 +199,11 @@ static int take_escape(struct scan *scan) {
         scan->unit = 0;
         return NO_TOKEN;
     }
-    if (meanings[c] == '\0' || scan->high_unit != 0) {
+    uint8_t meaning = escape_meaning(c);
+    if (meaning == '\0' || scan->high_unit != 0) {
         return fail_at(scan, scan->next - 1, "an unknown escape in a string");
     }
-    keep(scan, &meanings[c], 1);
+    keep(scan, &meaning, 1);
     scan->part = PART_PLAIN;
     return NO_TOKEN;
 }
@@ -260,16 +224,15 @@ static size_t measure_whole(const struct scan *scan, const uint8_t *at) {
         }
         return len;
     }
-    if (*at != '\\' || !scan->is_skipping || left < 6) return 0;
-    if (at[1] != 'u') return meanings[at[1]] != '\0' ? 2 : 0;
-    int high = digit_of(at[2]) * 16 | digit_of(at[3]), low = digit_of(at[4]) * 16 | digit_of(at[5]);
-    bool is_surrogate = (high & 0xf8) == 0xd8;
-    return high >= 0 && low >= 0 && !is_surrogate ? 6 : 0;
+    if (*at != '\\' || !scan->is_skipping || left < 2) return 0;
+    if (escape_meaning(at[1]) != '\0') return 2;
+    return escape_is_unit(at + 1, scan->end) ? 1 + ESCAPE_UNIT_BYTES : 0;
 }
 
 static int take_plain(struct scan *scan) {
     size_t whole;
     do {
+        if (scan->is_skipping) scan->next = block_pass(scan->next, scan->end);
         scan->next = find_in_string(scan->next, scan->end);
         if (scan->next == scan->end) return SCAN_MORE;
         whole = measure_whole(scan, scan->next);
@@ -310,11 +273,17 @@ static int take_string(struct scan *scan) {
 static int begin_string(struct scan *scan) {
     scan->is_key = scan->expects == EXPECTS_KEY || scan->expects == EXPECTS_KEY_OR_END;
     if (!scan->is_key && !expects_value(scan)) return fail_expecting(scan);
+    scan->text_is_cut = false;
+    const uint8_t *quote = find_short_end(scan->next, scan->end);
+    if (quote != NULL) {
+        struct bytes text = bytes_of(scan->next, (size_t)(quote - scan->next));
+        scan->next = quote + 1;
+        return give_out(scan, text);
+    }
     scan->inside = INSIDE_STRING;
     scan->part = PART_PLAIN;
     scan->text_start = scan->next;
     scan->room_len = 0;
-    scan->text_is_cut = false;
     return take_string(scan);
 }
 
@@ -408,13 +377,20 @@ static int begin_word(struct scan *scan, const char *word) {
 
 static int begin_token(struct scan *scan) {
     uint8_t c;
-    do {
+    // Commas and colons are no tokens, and frequent: they need not take the jump over the others.
+    for (;;) {
         if (scan->next == scan->end) return SCAN_MORE;
         c = *scan->next++;
-    } while (c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t'));
-    // The most frequent ones, before a jump that no processor foresees.
-    if (c == ',') return take_comma(scan);
-    if (c == ':') return take_colon(scan);
+        if (c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t')) continue;
+        if (c == ',' && scan->expects == EXPECTS_COMMA_OR_END) {
+            bool is_object = skip_is_in_object(scan, scan->depth);
+            scan->expects = is_object ? EXPECTS_KEY : EXPECTS_VALUE;
+        } else if (c == ':' && scan->expects == EXPECTS_COLON) {
+            scan->expects = EXPECTS_VALUE;
+        } else {
+            break;
+        }
+    }
     scan->token_offset = offset_of(scan, scan->next - 1);
     if (c == '"') return begin_string(scan);
     switch (c) {
@@ -443,9 +419,10 @@ static int go_on(struct scan *scan) {
 
 enum scan_token scan_next(struct scan *scan) {
     if (UNLIKELY(scan->fault.status != STATUS_OK)) return SCAN_FAULT;
-    int token = scan->inside == INSIDE_NOTHING ? begin_token(scan) : go_on(scan);
-    for (;; token = begin_token(scan)) {
-        if (token == NO_TOKEN) continue;
+    for (;;) {
+        bool is_between = scan->inside == INSIDE_NOTHING;
+        if (scan->is_skipping && is_between) skip_plain_tokens(scan);
+        int token = is_between ? begin_token(scan) : go_on(scan);
         if (!scan->is_skipping || token <= SCAN_MORE) {
             scan->offset = offset_of(scan, scan->next);
             return (enum scan_token)token;

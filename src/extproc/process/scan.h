@@ -33,6 +33,17 @@ enum scan_token {
 
 enum { SCAN_DEPTH_MOST = 1024 };
 
+// What the grammar allows next, between two tokens.
+enum scan_expects {
+    EXPECTS_VALUE,
+    EXPECTS_VALUE_OR_END,  // the first of an array
+    EXPECTS_KEY,
+    EXPECTS_KEY_OR_END,  // the first of an object
+    EXPECTS_COLON,
+    EXPECTS_COMMA_OR_END,
+    EXPECTS_NOTHING,
+};
+
 // Only what stands above the line is for users.
 struct scan {
     size_t depth;         // objects and arrays that are open, after the token
@@ -49,7 +60,7 @@ struct scan {
     // ──────────
     const uint8_t *piece, *next, *end;
     size_t piece_offset;  // of the piece
-    uint8_t expects;      // between tokens: what may come
+    uint8_t expects;      // enum scan_expects
     uint8_t inside;       // which token is cut by the end of the piece, if any
     uint8_t part;         // where in it
     bool is_key;

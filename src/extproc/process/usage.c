@@ -9,34 +9,54 @@ static const uint64_t TOKENS_MOST = UINT64_C(1) << 53;
 
 // Objects. The events of a responses stream wrap the reply:
 // {"type":"response.completed","response":{…}}
-enum { ELSEWHERE, ROOT, RESPONSE, USAGE, INPUT_DETAILS, OUTPUT_DETAILS };
+enum { ELSEWHERE, ROOT, RESPONSE, USAGE, INPUT_DETAILS, OUTPUT_DETAILS, PLACES };
 
 enum field_kind { FIELD_OBJECT, FIELD_MODEL, FIELD_COUNT };
 
-// The same thing has one name in chat completions, completions and embeddings, and another one in
-// responses.
-static const struct {
+struct usage_field {
     struct bytes key;
-    uint8_t place;     // the object that it is a key of
     uint8_t kind;      // enum field_kind
     uint8_t leads_to;  // an object's place, a count's kind
-} fields[] = {
-    {BYTES_LITERAL("model"), ROOT, FIELD_MODEL, 0},
-    {BYTES_LITERAL("usage"), ROOT, FIELD_OBJECT, USAGE},
-    {BYTES_LITERAL("response"), ROOT, FIELD_OBJECT, RESPONSE},
-    {BYTES_LITERAL("model"), RESPONSE, FIELD_MODEL, 0},
-    {BYTES_LITERAL("usage"), RESPONSE, FIELD_OBJECT, USAGE},
-    {BYTES_LITERAL("prompt_tokens"), USAGE, FIELD_COUNT, USAGE_INPUT},
-    {BYTES_LITERAL("input_tokens"), USAGE, FIELD_COUNT, USAGE_INPUT},
-    {BYTES_LITERAL("completion_tokens"), USAGE, FIELD_COUNT, USAGE_OUTPUT},
-    {BYTES_LITERAL("output_tokens"), USAGE, FIELD_COUNT, USAGE_OUTPUT},
-    {BYTES_LITERAL("total_tokens"), USAGE, FIELD_COUNT, USAGE_TOTAL},
-    {BYTES_LITERAL("prompt_tokens_details"), USAGE, FIELD_OBJECT, INPUT_DETAILS},
-    {BYTES_LITERAL("input_tokens_details"), USAGE, FIELD_OBJECT, INPUT_DETAILS},
-    {BYTES_LITERAL("completion_tokens_details"), USAGE, FIELD_OBJECT, OUTPUT_DETAILS},
-    {BYTES_LITERAL("output_tokens_details"), USAGE, FIELD_OBJECT, OUTPUT_DETAILS},
-    {BYTES_LITERAL("cached_tokens"), INPUT_DETAILS, FIELD_COUNT, USAGE_CACHED_INPUT},
-    {BYTES_LITERAL("reasoning_tokens"), OUTPUT_DETAILS, FIELD_COUNT, USAGE_REASONING},
+};
+
+static const struct usage_field root_fields[] = {
+    {BYTES_LITERAL("model"), FIELD_MODEL, 0},
+    {BYTES_LITERAL("usage"), FIELD_OBJECT, USAGE},
+    {BYTES_LITERAL("response"), FIELD_OBJECT, RESPONSE},
+};
+
+// The same thing has one name in chat completions, completions and embeddings, and another one in
+// responses.
+static const struct usage_field usage_fields[] = {
+    {BYTES_LITERAL("prompt_tokens"), FIELD_COUNT, USAGE_INPUT},
+    {BYTES_LITERAL("input_tokens"), FIELD_COUNT, USAGE_INPUT},
+    {BYTES_LITERAL("completion_tokens"), FIELD_COUNT, USAGE_OUTPUT},
+    {BYTES_LITERAL("output_tokens"), FIELD_COUNT, USAGE_OUTPUT},
+    {BYTES_LITERAL("total_tokens"), FIELD_COUNT, USAGE_TOTAL},
+    {BYTES_LITERAL("prompt_tokens_details"), FIELD_OBJECT, INPUT_DETAILS},
+    {BYTES_LITERAL("input_tokens_details"), FIELD_OBJECT, INPUT_DETAILS},
+    {BYTES_LITERAL("completion_tokens_details"), FIELD_OBJECT, OUTPUT_DETAILS},
+    {BYTES_LITERAL("output_tokens_details"), FIELD_OBJECT, OUTPUT_DETAILS},
+};
+
+static const struct usage_field input_details[] = {
+    {BYTES_LITERAL("cached_tokens"), FIELD_COUNT, USAGE_CACHED_INPUT},
+};
+
+static const struct usage_field output_details[] = {
+    {BYTES_LITERAL("reasoning_tokens"), FIELD_COUNT, USAGE_REASONING},
+};
+
+// What is looked for in each.
+static const struct {
+    const struct usage_field *fields;
+    size_t count;
+} places[PLACES] = {
+    [ROOT] = {root_fields, COUNT_OF(root_fields)},
+    [RESPONSE] = {root_fields, COUNT_OF(root_fields) - 1},  // it is in itself no more
+    [USAGE] = {usage_fields, COUNT_OF(usage_fields)},
+    [INPUT_DETAILS] = {input_details, COUNT_OF(input_details)},
+    [OUTPUT_DETAILS] = {output_details, COUNT_OF(output_details)},
 };
 
 bool usage_is_known(const struct usage *usage) {
@@ -46,31 +66,29 @@ bool usage_is_known(const struct usage *usage) {
     return false;
 }
 
-enum { NO_FIELD = COUNT_OF(fields) };
-
 void usage_begin(struct usage_reader *reader) {
     scan_init(&reader->scan, reader->room, sizeof(reader->room));
-    reader->field = NO_FIELD;
+    reader->field = NULL;
 }
 
-static uint8_t find_field(const struct usage_reader *reader) {
+static const struct usage_field *find_field(const struct usage_reader *reader) {
     const struct scan *scan = &reader->scan;
-    uint8_t place = reader->places[scan->depth], i = 0;
-    while (i < NO_FIELD && !(fields[i].place == place && bytes_equal(fields[i].key, scan->text))) {
-        i++;
+    uint8_t place = reader->places[scan->depth];
+    for (size_t i = 0; i < places[place].count; i++) {
+        if (bytes_equal(places[place].fields[i].key, scan->text)) return &places[place].fields[i];
     }
-    return i;
+    return NULL;
 }
 
 // Places are known for what is not skipped, so no depth beyond theirs is entered.
-static void open_object(struct usage_reader *reader, uint8_t field) {
+static void open_object(struct usage_reader *reader, const struct usage_field *field) {
     struct scan *scan = &reader->scan;
     bool is_root = scan->depth == 1;
-    if (!is_root && (field == NO_FIELD || fields[field].kind != FIELD_OBJECT)) {
+    if (!is_root && (field == NULL || field->kind != FIELD_OBJECT)) {
         scan_skip(scan);
         return;
     }
-    reader->places[scan->depth] = is_root ? ROOT : fields[field].leads_to;
+    reader->places[scan->depth] = is_root ? ROOT : field->leads_to;
     if (reader->places[scan->depth] == USAGE) memset(reader->counts, 0, sizeof(reader->counts));
 }
 
@@ -81,16 +99,17 @@ static void close_object(struct usage_reader *reader, struct usage *usage) {
     if (is_known) memcpy(usage->counts, reader->counts, sizeof(usage->counts));
 }
 
-static void take_number(struct usage_reader *reader, uint8_t field) {
+static void take_number(struct usage_reader *reader, const struct usage_field *field) {
     const struct scan *scan = &reader->scan;
-    if (field == NO_FIELD || fields[field].kind != FIELD_COUNT) return;
+    if (field == NULL || field->kind != FIELD_COUNT) return;
     if (!scan->is_whole || scan->number > TOKENS_MOST) return;
-    reader->counts[fields[field].leads_to] = (struct usage_count){true, scan->number};
+    reader->counts[field->leads_to] = (struct usage_count){true, scan->number};
 }
 
-static void take_text(const struct usage_reader *reader, uint8_t field, struct usage *usage) {
+static void take_text(const struct usage_reader *reader, const struct usage_field *field,
+                      struct usage *usage) {
     struct bytes text = reader->scan.text;
-    if (field == NO_FIELD || fields[field].kind != FIELD_MODEL || text.len == 0) return;
+    if (field == NULL || field->kind != FIELD_MODEL || text.len == 0) return;
     memcpy(usage->model, text.data, text.len);
     usage->model_bytes = text.len;
 }
@@ -100,12 +119,12 @@ bool usage_add(struct usage_reader *reader, struct bytes piece, struct usage *us
     enum scan_token token;
     scan_add(scan, piece);
     while ((token = scan_next(scan)) > SCAN_MORE) {
-        uint8_t field = reader->field;
-        reader->field = NO_FIELD;
+        const struct usage_field *field = reader->field;
+        reader->field = NULL;
         switch (token) {
         case SCAN_KEY:
             reader->field = find_field(reader);
-            if (reader->field == NO_FIELD) scan_skip(scan);
+            if (reader->field == NULL) scan_skip(scan);
             break;
         case SCAN_OBJECT: open_object(reader, field); break;
         case SCAN_OBJECT_END: close_object(reader, usage); break;

@@ -41,12 +41,14 @@ bool usage_is_known(const struct usage *usage);
 
 enum { USAGE_DEPTH_MOST = 5 };
 
+struct usage_field;
+
 // Reads one JSON text: a body, or the data of an event.
 struct usage_reader {
     struct scan scan;
     uint8_t room[USAGE_MODEL_MOST_BYTES];
     uint8_t places[USAGE_DEPTH_MOST];             // by depth: which object it is that is open there
-    uint8_t field;                                // the row of the table whose value comes next
+    const struct usage_field *field;              // whose value comes next; NULL: nobody's
     struct usage_count counts[USAGE_KIND_COUNT];  // of the usage that is open
 };
 

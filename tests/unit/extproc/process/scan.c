@@ -229,6 +229,71 @@ static void test_scan__depth_has_a_limit(void **state) {
     assert_int_equal(fault.offset, SCAN_DEPTH_MOST);
 }
 
+// What is skipped is read by blocks, and by single bytes where the pieces are: both come to the
+// same for every two of these wherever they stand in a block.
+static void test_scan__blocks_and_bytes_agree(void **state) {
+    (void)state;
+    static const char *const parts[] = {
+        "x",
+        "\"",
+        "\\",
+        "\\\\",
+        "\\\\\\",
+        "\\\"",
+        "\\n",
+        "\\x",
+        "\x1f",
+        "\xc3\xa9",
+        "\xe2\x82",
+        "\xe2\x82\xac",
+        "\xf0\x9f\x98\x80",
+        "\\u2014",
+        "\\u20g4",
+        "\\ud83d\\ude00",
+        "\\ud83d",
+        "\\ude00",
+        "\\\xc3\xa9",
+        "\\\x1f",
+    };
+    char text[256];
+    for (size_t one = 0; one < COUNT_OF(parts); one++) {
+        for (size_t other = 0; other < COUNT_OF(parts); other++) {
+            for (int before = 58; before < 68; before++) {
+                struct fault whole = {0}, cut = {0};
+                int length = snprintf(text, sizeof(text), "{\"-\":[\"%0*d%s%s%070d\",[1]]}", before,
+                                      0, parts[one], parts[other], 0);
+                bool is_json = read_in_steps(text, (size_t)length, sizeof(text), &whole);
+                assert_int_equal(read_in_steps(text, (size_t)length, 1, &cut), is_json);
+                bool is_same = whole.what == cut.what && whole.offset == cut.offset;
+                if (!is_same) fail_msg("%s: %s at %zu", text, whole.what, whole.offset);
+            }
+        }
+    }
+}
+
+// Tokens that nobody wants, wherever a piece ends.
+static void test_scan__skips_the_same_wherever_it_is_cut(void **state) {
+    (void)state;
+    assert_tokens_cut(
+        "{\"-a\":{\"b\":[1,-2.5,3e4,0,{}, [ ] ,[[]],{\"c\" : \"a longer text, \\\\ and on\"}],"
+        "\"d\":true , \"e\":false,\"f\":null},\"-g\":-0.5,\"-h\":true,\"-i\":{},\"j\":1}",
+        "{ k:-a k:-g k:-h k:-i k:j 1 }");
+    static const char *const wrong[] = {
+        "4-0",  "1.5.2",    "1+",       "2E",        "01",         "1.",        "-",
+        "1.e5", "trux",     "nul",      "fals ",     "[1}",        "[1,]",      "{1:2}",
+        "{,}",  "{\"a\",}", "{\"a\":}", "[\"a\" 1]", "{\"a\":1,}", "{\"a\" 1}",
+    };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        char text[64];
+        struct fault whole = {0}, cut = {0};
+        int length = snprintf(text, sizeof(text), "{\"-\":[0,%s,\"0123456789\"]}", wrong[i]);
+        assert_false(read_in_steps(text, (size_t)length, sizeof(text), &whole));
+        assert_false(read_in_steps(text, (size_t)length, 1, &cut));
+        assert_ptr_equal(whole.what, cut.what);
+        assert_int_equal(whole.offset, cut.offset);
+    }
+}
+
 // Each byte at each place of a vector's worth of plain text, in which the eye of the scanner jumps.
 static void test_scan__no_byte_is_overlooked(void **state) {
     (void)state;
