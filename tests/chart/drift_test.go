@@ -231,6 +231,7 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 		"networkPolicy.peers.grpc":        {"--set=networkPolicy.mode=strict"},
 		"networkPolicy.peers.admin":       {"--set=networkPolicy.mode=strict"},
 		"extProc.hostNetwork":             {unprotected, words},
+		"extProc.imagePullPolicy":         {"--set=extProc.image.repository=registry.example.com/extproc"},
 		"extProc.pprof.acceptUnprotected": {unprotected},
 		"extProc.pprof.auth.key":          {secret},
 		"extProc.pprof.auth.loopback":     {secret},
