@@ -77,6 +77,8 @@ WRAPPED   := $(shell sed 's/\#.*//' src/pprof/wrapped 2>/dev/null)
 wrap      := $(foreach name,$(WRAPPED),-Wl$(comma)--wrap=$(name) -Wl$(comma)--undefined=__wrap_$(name))
 compile    = $(CC) $(language) $(OPT) $(debug) $(repeat) $(hardening) $(sections) $(sanitize)
 depend     = -MMD -MP -MF $(@:.o=.d)
+# Of the program; image/linked asks gcc what ld gets of it.
+linking    = $(CC) $(sanitize) $(LDFLAGS) $(MAIN) $(LIBRARY) $(link) $(wrap) $(LIBS)
 # What every object waits for: the libraries' headers, and itself anew when the flags change.
 ready     := $(BUILD)/$(LIBC).ready $(OBJ)/flags
 
@@ -105,8 +107,7 @@ help:
 build: $(PROGRAM)
 
 $(PROGRAM): $(MAIN) $(LIBRARY) $(wildcard src/pprof/wrapped)
-	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -o $@ $(MAIN) $(LIBRARY) \
-	    -Wl,-Map=$(OBJ)/extproc.map $(link) $(wrap) $(LIBS)
+	$(call quiet,LINK,$@) $(linking) -Wl,-Map=$(OBJ)/extproc.map -o $@
 
 $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS)) $(OBJ)/members
 	$(call quiet,AR,$@) rm -f $@ && ar qcsDP $@ $(filter %.o,$^)

@@ -63,6 +63,14 @@ def linked(path, own, compilers):
     return [known[name] for name in sorted(names - {linkmap.OURS})]
 
 
+def architecture(program):
+    """From the machine field of the ELF header."""
+    with open(program, "rb") as file:
+        header = file.read(20)
+    machine = int.from_bytes(header[18:20], "little")
+    return {62: "amd64", 183: "arm64"}[machine]
+
+
 def expression(licences):
     """All of these licences at once, as SPDX writes it."""
     return " AND ".join(sorted(set(licences)))

@@ -67,14 +67,6 @@ def busybox_tree(options, mtime, bill):
     return tree
 
 
-def architecture(program):
-    """From the machine field of the ELF header."""
-    with open(program, "rb") as file:
-        header = file.read(20)
-    machine = int.from_bytes(header[18:20], "little")
-    return {62: "amd64", 183: "arm64"}[machine]
-
-
 def main():
     parser = argparse.ArgumentParser()
     for name in ("program", "map", "busybox", "sources", "name", "version", "out"):
@@ -85,7 +77,7 @@ def main():
     created = datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc)
     created = created.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    machine = architecture(options.program)
+    machine = parts.architecture(options.program)
     compiler = parts.compiler()
     try:
         inside = parts.linked(options.map, os.path.dirname(options.map), compiler)

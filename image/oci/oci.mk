@@ -23,6 +23,14 @@ $(BUILD)/image/extproc.tar: $(PROGRAM) $(BUILD)/busybox/busybox $(image_inputs)
 	    --map $(OBJ)/extproc.map --busybox $(BUILD)/busybox --sources "$(CACHE)/sources" --name $(IMAGE) --version $(VERSION) \
 	    --revision "$(shell git rev-parse HEAD 2>/dev/null)" --out $(@D)
 
+## What the LGPL asks for, build/image/extproc-relink-*.tar.gz: the program's objects, its libraries, the
+## sources of libmicrohttpd, and two scripts, to build another libmicrohttpd and link with that.
+.PHONY: relink-kit
+relink-kit: $(PROGRAM)
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" image/fetch.sh libmicrohttpd
+	@python3 image/linked/kit.py --program $(PROGRAM) --map $(OBJ)/extproc.map \
+	    --sources "$(CACHE)/sources" --out $(BUILD)/image -- $(linking)
+
 ##@ Check
 
 ## The table of what the image promises, by looking at the archives; fails on a breach. Also whether the

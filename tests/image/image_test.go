@@ -33,15 +33,23 @@ var made = sync.OnceValues(func() (folders [2]string, err error) {
 		if folders[i], err = os.MkdirTemp("", "image-test-"); err != nil {
 			return folders, err
 		}
-		command := exec.Command("make", "--no-print-directory", "-C", rig.Root(), "image",
-			"BUILD="+folders[i], "VERSION="+version, "IMAGE="+name)
-		command.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1767225600", "MAKEFLAGS=", "MAKELEVEL=")
-		if output, failed := command.CombinedOutput(); failed != nil {
-			return folders, errors.Join(failed, errors.New(string(output)))
+		if err = makes("image", folders[i]); err != nil {
+			return folders, err
 		}
 	}
 	return folders, nil
 })
+
+// makes calls make for a target in a folder.
+func makes(target, folder string) error {
+	command := exec.Command("make", "--no-print-directory", "-C", rig.Root(), target,
+		"BUILD="+folder, "VERSION="+version, "IMAGE="+name)
+	command.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1767225600", "MAKEFLAGS=", "MAKELEVEL=")
+	if output, err := command.CombinedOutput(); err != nil {
+		return errors.Join(err, errors.New(string(output)))
+	}
+	return nil
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
