@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	yaml3 "go.yaml.in/yaml/v3"
@@ -250,6 +251,16 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 		"extProc.extraVolumeMounts":       {volume},
 		"extProc.models.key":              {"--set=extProc.models.existingConfigMap=models"},
 	}
+	// What Helm makes without the example, once for all that have the same beside them. It may be
+	// refused: then being accepted is the effect.
+	var renderings sync.Map
+	plain := func(arguments []string) string {
+		once, _ := renderings.LoadOrStore(strings.Join(arguments, "\n"), sync.OnceValue(func() string {
+			output, _ := template(t, "helm4", "{}", arguments...)
+			return output
+		}))
+		return once.(func() string)()
+	}
 	for path, leaf := range readSchema(t).leaves("") {
 		if slices.Contains(notRead, path) {
 			continue
@@ -261,8 +272,7 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// Without the example it may be refused: then being accepted is the effect.
-				without, _ := template(t, "helm4", "{}", beside[path]...)
+				without := plain(beside[path])
 				with := mustTemplate(t, "helm4", string(values), beside[path]...)
 				if with == without {
 					t.Errorf("no effect:\n%s", values)
