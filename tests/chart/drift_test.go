@@ -248,8 +248,8 @@ func TestEachExampleOfTheSchemaHasAnEffect(t *testing.T) {
 		"envoyExtensionPolicy.messageTimeout":      {extension, target},
 		"envoyExtensionPolicy.failOpen":            {extension, target, "--set=envoyExtensionPolicy.bodyMode=Buffered"},
 
-		"extProc.extraVolumeMounts":       {volume},
-		"extProc.models.key":              {"--set=extProc.models.existingConfigMap=models"},
+		"extProc.extraVolumeMounts": {volume},
+		"extProc.models.key":        {"--set=extProc.models.existingConfigMap=models"},
 	}
 	// What Helm makes without the example, once for all that have the same beside them. It may be
 	// refused: then being accepted is the effect.

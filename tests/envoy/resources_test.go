@@ -105,4 +105,3 @@ func TestTheChartsResourcesAreEnough(t *testing.T) {
 }
 
 func mib(bytes int) float64 { return float64(bytes) / (1 << 20) }
-

@@ -139,23 +139,26 @@ func TestEachTopologyPassesOtherRequests(t *testing.T) {
 
 // The first event reaches the client before the second is made, in whatever mode.
 func TestEachTopologyHoldsNoEventBack(t *testing.T) {
-	inEachTopology(t, func(t *testing.T, stack *rig.Stack) {
-		const gate = "topology"
-		request := stack.Request("POST", "/v1/chat/completions", rig.StreamingChat("model-a"), "x-backend-hold", gate)
-		response, err := stack.Client.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		buffer := make([]byte, 100)
-		if _, err := io.ReadFull(response.Body, buffer); err != nil || !bytes.HasPrefix(buffer, []byte("data: {")) {
-			t.Fatalf("%v: %q", err, buffer)
-		}
-		stack.A.Release(gate)
-		if _, err := io.ReadAll(response.Body); err != nil {
-			t.Fatal(err)
-		}
-	})
+	inEachTopology(t, func(t *testing.T, stack *rig.Stack) { wantFirstEventAtOnce(t, stack, "model-a") })
+}
+
+func wantFirstEventAtOnce(t *testing.T, stack *rig.Stack, model string) {
+	t.Helper()
+	const gate = "topology"
+	request := stack.Request("POST", "/v1/chat/completions", rig.StreamingChat(model), "x-backend-hold", gate)
+	response, err := stack.Client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	buffer := make([]byte, 100)
+	if _, err := io.ReadFull(response.Body, buffer); err != nil || !bytes.HasPrefix(buffer, []byte("data: {")) {
+		t.Fatalf("%v: %q", err, buffer)
+	}
+	stack.A.Release(gate)
+	if _, err := io.ReadAll(response.Body); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A body that does not fit into one piece, with the model at its end, its beginning and between.

@@ -35,6 +35,11 @@ type EnvoyOptions struct {
 	ExtprocPeer   string // another processor that does the same, of which the healthy ones are used
 	ExtprocBehind string // the processor for the filter behind the router; empty: the same
 	NoNames       bool   // backends and routes have no names in their metadata
+
+	// Whole names a block of docs/ that is all of the configuration; Places are the addresses in it
+	// that others take the place of. The access log is then where the block says.
+	Whole  string
+	Places map[string]string
 }
 
 // StartEnvoy starts the real Envoy and waits until it listens.
@@ -44,36 +49,18 @@ func StartEnvoy(t testing.TB, options EnvoyOptions) *Envoy {
 	if err != nil {
 		t.Fatalf("Envoy could not be fetched (%v):\n%s", err, program)
 	}
-	if options.BufferLimit == 0 {
-		options.BufferLimit = 50 << 20
-	}
 	if options.Workers == 0 {
 		options.Workers = 2
 	}
 	folder := t.TempDir()
 	config, adminFile := filepath.Join(folder, "envoy.yaml"), filepath.Join(folder, "admin")
 	accessLog := filepath.Join(folder, "access.log")
-	template, err := os.ReadFile(filepath.Join(Root(), "tests", "run", "envoy.yaml.in"))
-	if err != nil {
-		t.Fatal(err)
+	filled := ""
+	if options.Whole != "" {
+		filled = putInPlaces(t, documented(t, options.Whole), options.Places)
+	} else {
+		filled = fillTemplate(t, options, accessLog)
 	}
-	filled := strings.NewReplacer(
-		"@ENVOY_PORT@", "0", "@BUFFER_LIMIT@", strconv.Itoa(options.BufferLimit),
-		"@ACCESS_LOG@", accessLog, "@EXTPROC@", endpoint(t, options.Extproc),
-		"@BACKEND_A@", endpoint(t, options.BackendA), "@BACKEND_B@", endpoint(t, options.BackendB),
-	).Replace(string(template))
-	if options.NoNames {
-		filled = strings.NewReplacer("aigw_route_name", "no_name", "per_route_rule_backend_name", "no_name").Replace(filled)
-	}
-	filled = replaceBlock(t, filled, "cluster", options.Cluster)
-	if options.ExtprocPeer != "" {
-		filled = replaceBlock(t, filled, "processors", "two processors")
-		filled = strings.NewReplacer("@EXTPROC@", endpoint(t, options.Extproc), "@EXTPROC_PEER@", endpoint(t, options.ExtprocPeer)).Replace(filled)
-	}
-	if options.ExtprocBehind != "" {
-		filled = addSecondProcessor(filled, endpoint(t, options.Extproc), endpoint(t, options.ExtprocBehind))
-	}
-	filled = replaceBlock(t, filled, "filters", options.Filters)
 	if err := os.WriteFile(config, []byte(filled), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +82,48 @@ func StartEnvoy(t testing.TB, options EnvoyOptions) *Envoy {
 		return ""
 	})
 	return e
+}
+
+// putInPlaces replaces addresses as a configuration has them, HOST:PORT by HOST:PORT; each is there once.
+func putInPlaces(t testing.TB, config string, places map[string]string) string {
+	t.Helper()
+	for old, new := range places {
+		host, port, _ := net.SplitHostPort(old)
+		place := fmt.Sprintf("socket_address: { address: %s, port_value: %s }", host, port)
+		if count := strings.Count(config, place); count != 1 {
+			t.Fatalf("the address %s is there %d times", old, count)
+		}
+		config = strings.Replace(config, place, endpoint(t, new), 1)
+	}
+	return config
+}
+
+func fillTemplate(t testing.TB, options EnvoyOptions, accessLog string) string {
+	t.Helper()
+	if options.BufferLimit == 0 {
+		options.BufferLimit = 50 << 20
+	}
+	template, err := os.ReadFile(filepath.Join(Root(), "tests", "run", "envoy.yaml.in"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled := strings.NewReplacer(
+		"@ENVOY_PORT@", "0", "@BUFFER_LIMIT@", strconv.Itoa(options.BufferLimit),
+		"@ACCESS_LOG@", accessLog, "@EXTPROC@", endpoint(t, options.Extproc),
+		"@BACKEND_A@", endpoint(t, options.BackendA), "@BACKEND_B@", endpoint(t, options.BackendB),
+	).Replace(string(template))
+	if options.NoNames {
+		filled = strings.NewReplacer("aigw_route_name", "no_name", "per_route_rule_backend_name", "no_name").Replace(filled)
+	}
+	filled = replaceBlock(t, filled, "cluster", options.Cluster)
+	if options.ExtprocPeer != "" {
+		filled = replaceBlock(t, filled, "processors", "two processors")
+		filled = strings.NewReplacer("@EXTPROC@", endpoint(t, options.Extproc), "@EXTPROC_PEER@", endpoint(t, options.ExtprocPeer)).Replace(filled)
+	}
+	if options.ExtprocBehind != "" {
+		filled = addSecondProcessor(filled, endpoint(t, options.Extproc), endpoint(t, options.ExtprocBehind))
+	}
+	return replaceBlock(t, filled, "filters", options.Filters)
 }
 
 // replaceBlock puts a block of docs/ in place of each part of a configuration that stands
@@ -126,7 +155,7 @@ func addSecondProcessor(config, first, second string) string {
 // documented is the YAML block of docs/ that stands behind the comment `envoy: NAME`.
 func documented(t testing.TB, name string) string {
 	t.Helper()
-	for _, page := range []string{"extproc.md", "operations.md"} {
+	for _, page := range []string{"extproc.md", "operations.md", "envoy.md"} {
 		text, err := os.ReadFile(filepath.Join(Root(), "docs", page))
 		if err != nil {
 			t.Fatal(err)
