@@ -14,8 +14,9 @@ import {gzipSync} from 'node:zlib';
 import {Writer} from './unit/writer.mjs';
 
 const {URL_UNDER_TEST: base, OUT: out, PLAYWRIGHT: playwright, GO: go = 'go'} = process.env;
-// Large bodies make this function hot, and the compiler puts the other one into it.
-const [name, file, callee] = (process.env.HOT ?? 'take_string scan.c take_plain').split(' ');
+// Large bodies make this function hot, however the scanner below goes about it, and the compiler
+// puts the other one into it.
+const [name, file, callee] = (process.env.HOT ?? 'router_on_body router.c read_piece').split(' ');
 const hot = {name, file, callee};
 const windows = Number(process.env.WINDOWS ?? 4);       // PPROF_CPU_WINDOWS
 // For a slow machine; no measure of speed.
@@ -434,7 +435,7 @@ test('dark and narrow', async () => {
     for (const [name, one] of [['dark', dark], ['narrow', narrow]]) {
         await one.goto(base);
         await screenshot('index-' + name, one);
-        await show('profile', one);
+        await show('heap', one);
         await screenshot('flame-' + name, one);
         // Nothing makes the page wider than the screen.
         assert.ok(await one.evaluate(() => document.documentElement.scrollWidth <= innerWidth), name);
