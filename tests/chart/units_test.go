@@ -4,6 +4,7 @@ package chart
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -98,15 +99,58 @@ func TestDisabledMeansAbsent(t *testing.T) {
 	}
 }
 
-// helm-unittest has a Helm 3 inside; Helm 4 prints the notes, too. (Helm 3 itself would ask a
-// cluster first.)
-func TestHelm4PrintsTheNotes(t *testing.T) {
-	arguments := []string{"install", release, chartFolder, "--dry-run=client", "--namespace", "llm"}
+// notes returns what Helm 4 prints after an installation in namespace llm. (helm-unittest has a Helm
+// 3 inside; Helm 3 itself would ask a cluster first.)
+func notes(t *testing.T, arguments ...string) string {
+	t.Helper()
+	arguments = append([]string{"install", release, chartFolder, "--dry-run=client", "--namespace", "llm"}, arguments...)
 	output, err := run(t, "", tool(t, "helm4"), arguments...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(output, "-n llm port-forward deployment/envoy-ai-gateway-extproc 6060:6060") {
-		t.Errorf("no such notes:\n%s", output)
+	_, text, _ := strings.Cut(output, "\nNOTES:\n")
+	return text
+}
+
+// kubectl understands each command of the notes: it gets as far as to ask the API server, which is
+// not there.
+func TestKubectlUnderstandsTheNotes(t *testing.T) {
+	text := notes(t, "--set=extProc.pprof.auth.existingSecret=tokens", "--set=extProc.pprof.auth.loopback=true",
+		"--set=extProc.pprof.switch.existingConfigMap=states")
+	t.Setenv("KUBECONFIG", os.DevNull)
+	nowhere := "--server=http://" + closedAddress(t)
+	verbs := map[string]bool{}
+	for line := range strings.Lines(text) {
+		command, isCommand := strings.CutPrefix(strings.TrimSpace(line), "kubectl ")
+		if !isCommand {
+			continue
+		}
+		verbs[strings.Fields(command)[2]] = true
+		output, err := run(t, "", "sh", "-c", tool(t, "kubectl")+" "+nowhere+" "+command)
+		if err == nil || !strings.Contains(err.Error(), "was refused") {
+			t.Errorf("kubectl %s: %v %s", command, err, output)
+		}
+	}
+	for _, verb := range []string{"port-forward", "label", "get", "patch"} {
+		if !verbs[verb] {
+			t.Errorf("no `kubectl %s` in\n%s", verb, text)
+		}
+	}
+}
+
+// closedAddress is one where nobody listens.
+func closedAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func TestHelm4PrintsTheNotes(t *testing.T) {
+	if text := notes(t); !strings.Contains(text, "-n llm port-forward deployment/envoy-ai-gateway-extproc 6060:6060") {
+		t.Errorf("no such notes:\n%s", text)
 	}
 }

@@ -65,14 +65,20 @@ imagePullSecrets:
 {{- $where -}}
 {{- end }}
 
+{{/* Whether [a profile] is served, by [extProc.pprof.profiles]. */}}
+{{- define "envoy-ai-gateway.isServed" -}}
+{{- $profile := index . 0 -}}
+{{- $listed := index . 1 -}}
+{{- $isNegative := hasPrefix "-" (first $listed | default "-") -}}
+{{- if eq $isNegative (not (has (printf "-%s" $profile | trimPrefix ($isNegative | ternary "" "-")) $listed)) }}yes{{ end -}}
+{{- end }}
+
 {{/* Annotations by which scrapers find the pods. Alloy's `memory` is the profile allocs, its `cpu` is profile. */}}
 {{- define "envoy-ai-gateway.extProc.scrapeAnnotations" -}}
 {{- if and .Values.extProc.pprof.scrapeAnnotations (eq (include "envoy-ai-gateway.pprof" .) "pod") }}
 {{- $profiles := .Values.extProc.pprof.profiles }}
 {{- range $type, $profile := dict "memory" "allocs" "cpu" "profile" "goroutine" "goroutine" "block" "block" "mutex" "mutex" }}
-{{- $isServed := not (has (printf "-%s" $profile) $profiles) }}
-{{- if and $profiles (not (hasPrefix "-" (first $profiles))) }}{{ $isServed = has $profile $profiles }}{{ end }}
-{{- if $isServed }}
+{{- if include "envoy-ai-gateway.isServed" (list $profile $profiles) }}
 profiles.grafana.com/{{ $type }}.scrape: "true"
 profiles.grafana.com/{{ $type }}.port_name: pprof
 {{- end }}
