@@ -30,7 +30,6 @@ func TestDefaultInstallCanBeProfiled(t *testing.T) {
 	if status, body := f.get("/debug/pprof/"); status != 200 || !strings.Contains(body, "heap") {
 		t.Errorf("the page: %d %s", status, body)
 	}
-	f.takePicture("/debug/pprof/")
 
 	// The commands of the chart's README and of its notes, word for word; in pprof a person types.
 	expected := []string{"Type: cpu", "Type: inuse_space", "Type: goroutine"}

@@ -19,7 +19,7 @@ kind-up: image chart
 ## The tests in a cluster: enable, disable, port-forward, policies, traffic, as users do it. Makes
 ## the cluster if there is none, and leaves it.
 .PHONY: test-kind
-test-kind: image chart $(BUILD)/tests/backend/backend
+test-kind: image chart $(addprefix $(BUILD)/tests/,backend/backend bench/load)
 	@$(kind_cluster) up
 	@$(kind_folders) BUILD=$(BUILD) IMAGE=$(IMAGE):$(VERSION) tests/kind/test.sh \
 	    $(TESTED)/counts/test-kind ./... $(if $(RUN),-run '$(RUN)')

@@ -23,9 +23,10 @@ tool helm4 helm
 tool helm3 helm3
 
 CGO_ENABLED=0 GOTOOLCHAIN=local GOCACHE=$CACHE/go-build GOMODCACHE=$CACHE/go-modules \
-    "$go" build -C "$here" -modcacherw -trimpath -buildvcs=false -o "$FOLDER/load" ./load
+    "$go" build -C "$here" -modcacherw -trimpath -buildvcs=false -o "$FOLDER/requests" ./requests
 envoy=$("$tests/run/fetch-envoy.sh")
-python3 "$here/peers.py" "$FOLDER/peers.tar" "$envoy" "$BUILD/tests/backend/backend" "$FOLDER/load"
+python3 "$here/peers.py" "$FOLDER/peers.tar" "$envoy" "$BUILD/tests/backend/backend" \
+    "$BUILD/tests/bench/load" "$FOLDER/requests"
 "$here/cluster/cluster.sh" load "$BUILD/image/extproc.tar" "$BUILD/image/extproc-debug.tar" \
     "$FOLDER/peers.tar"
 

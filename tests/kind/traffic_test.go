@@ -94,7 +94,7 @@ func (n namespace) envoy(extproc string) pod {
 			"--disable-hot-restart", "--log-level", "warn"),
 		container("backend", peersImage, "/backend", "--name", "a",
 			"--listen", fmt.Sprintf("127.0.0.1:%d", backendPort)),
-		container("load", peersImage, "/load"))
+		container("requests", peersImage, "/requests"))
 }
 
 type counts struct {
@@ -102,12 +102,12 @@ type counts struct {
 	FirstFailure string `json:"first_failure"`
 }
 
-// counts are what the load said last.
+// counts are what the sender said last.
 func (n namespace) counts(peers pod) counts {
 	n.t.Helper()
 	lines := int64(1)
 	text, err := client.CoreV1().Pods(n.name).GetLogs(peers.name,
-		&core.PodLogOptions{Container: "load", TailLines: &lines}).DoRaw(short(n.t))
+		&core.PodLogOptions{Container: "requests", TailLines: &lines}).DoRaw(short(n.t))
 	if err != nil {
 		n.t.Fatal(err)
 	}

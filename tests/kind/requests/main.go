@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Load sends chat completions to an Envoy beside it until it is told to stop, and prints once a
+// Requests sends chat completions to an Envoy beside it until it is told to stop, and prints once a
 // second what became of them, one JSON object a line. Requests count from the first answer on.
 package main
 
