@@ -25,10 +25,11 @@ doctor:
 
 ##@ Measure
 
-## What the program is made of: sections, libraries, largest functions, compressed sizes.
+## What takes the program's bytes: sections, parts, largest functions; and what nobody calls, which
+## fails but for what is kept on purpose.
 .PHONY: size
 size: $(PROGRAM)
-	@image/size.sh $(PROGRAM) $(OBJ)/extproc.map
+	@image/linked/size.py --program $(PROGRAM) --map $(OBJ)/extproc.map -- $(linking)
 
 ##@ Clean
 

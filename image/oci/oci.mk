@@ -31,6 +31,15 @@ relink-kit: $(PROGRAM)
 	@python3 image/linked/kit.py --program $(PROGRAM) --map $(OBJ)/extproc.map \
 	    --sources "$(CACHE)/sources" --out $(BUILD)/image -- $(linking)
 
+##@ Measure
+
+## What takes the images' bytes, file by file, compressed; then `size` of the program.
+.PHONY: image-report
+image-report: $(BUILD)/image/extproc.tar
+	@image/linked/report.py $(BUILD)/image/extproc.tar $(BUILD)/image/extproc-debug.tar
+	@echo
+	+@$(MAKE) --no-print-directory size
+
 ##@ Check
 
 ## The table of what the image promises, by looking at the archives; fails on a breach. Also whether the

@@ -41,9 +41,9 @@ var made = sync.OnceValues(func() (folders [2]string, err error) {
 })
 
 // makes calls make for a target in a folder.
-func makes(target, folder string) error {
-	command := exec.Command("make", "--no-print-directory", "-C", rig.Root(), target,
-		"BUILD="+folder, "VERSION="+version, "IMAGE="+name)
+func makes(target, folder string, settings ...string) error {
+	command := exec.Command("make", append([]string{"--no-print-directory", "-C", rig.Root(), target,
+		"BUILD=" + folder, "VERSION=" + version, "IMAGE=" + name}, settings...)...)
 	command.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1767225600", "MAKEFLAGS=", "MAKELEVEL=")
 	if output, err := command.CombinedOutput(); err != nil {
 		return errors.Join(err, errors.New(string(output)))
