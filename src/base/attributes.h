@@ -38,6 +38,9 @@
 // to look.
 #define NO_SANITIZE_ADDRESS __attribute__((no_sanitize("address")))
 
+// What runs before the stack protector's value is set.
+#define NO_STACK_PROTECTOR __attribute__((no_stack_protector))
+
 // AddressSanitizer sees the use of freed memory only if it is freed, not kept for the next.
 #ifdef __SANITIZE_ADDRESS__
 #define HAS_ADDRESS_SANITIZER 1
