@@ -12,6 +12,25 @@ static uint8_t lower(uint8_t c) {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
 }
 
+static uint64_t load(const uint8_t *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+bool bytes_are_same(const uint8_t *a, const uint8_t *b, size_t len) {
+    size_t at = 0;
+    for (; at + sizeof(uint64_t) <= len; at += sizeof(uint64_t)) {
+        if (load(a + at) != load(b + at)) return false;
+    }
+    if (len >= sizeof(uint64_t)) {  // the last word overlaps the one before
+        at = len - sizeof(uint64_t);
+        return load(a + at) == load(b + at);
+    }
+    while (at != len && a[at] == b[at]) at++;
+    return at == len;
+}
+
 bool bytes_equal_ignoring_case(struct bytes a, struct bytes b) {
     if (a.len != b.len) return false;
     for (size_t i = 0; i < a.len; i++) {

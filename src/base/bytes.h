@@ -29,8 +29,11 @@ static inline struct bytes bytes_of_text(const char *text) {
     return (struct bytes){(const uint8_t *)text, strlen(text)};
 }
 
+// Whether so many bytes are the same. For short ones, where libc's memcmp goes byte by byte.
+bool bytes_are_same(const uint8_t *a, const uint8_t *b, size_t len);
+
 static inline bool bytes_equal(struct bytes a, struct bytes b) {
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+    return a.len == b.len && bytes_are_same(a.data, b.data, a.len);
 }
 
 // How much of a text in UTF-8 fits into so many bytes without half a character.
@@ -41,8 +44,7 @@ static inline size_t bytes_cut_text(struct bytes text, size_t most) {
 }
 
 static inline bool bytes_start_with(struct bytes whole, struct bytes start) {
-    return whole.len >= start.len &&
-           (start.len == 0 || memcmp(whole.data, start.data, start.len) == 0);
+    return whole.len >= start.len && bytes_are_same(whole.data, start.data, start.len);
 }
 
 // Equal but for the case of ASCII letters.

@@ -3,10 +3,9 @@
 
 #include <stddef.h>
 
-#include "base/clock.h"
-
-void stream_list_join(struct stream_list *list, struct stream_entry *entry, const char *state) {
-    entry->start_ns = clock_monotonic_ns();
+void stream_list_join(struct stream_list *list, struct stream_entry *entry, const char *state,
+                      int64_t now_ns) {
+    entry->start_ns = now_ns;
     atomic_store_explicit(&entry->state, state, memory_order_relaxed);
     pthread_mutex_lock(&list->lock);
     entry->previous = NULL;

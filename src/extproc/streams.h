@@ -27,7 +27,8 @@ struct stream_list {
     { .lock = PTHREAD_MUTEX_INITIALIZER }
 
 // Context: the thread that owns the stream.
-void stream_list_join(struct stream_list *list, struct stream_entry *entry, const char *state);
+void stream_list_join(struct stream_list *list, struct stream_entry *entry, const char *state,
+                      int64_t now_ns);
 void stream_list_leave(struct stream_list *list, struct stream_entry *entry);
 
 // Calls `visit` for each stream; none can leave meanwhile, so it must be quick. Context: any

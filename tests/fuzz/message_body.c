@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages about bodies as we read and write them, against the protobuf library.
+// Messages that we read and write without it, against the protobuf library.
 #include <stdlib.h>
 #include <string.h>
 
 #include "extproc/message/body.h"
 #include "extproc/message/ext_proc.pb-c.h"
+#include "extproc/message/plain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -12,20 +13,46 @@ static void require(bool is_so) {
     if (!is_so) abort();
 }
 
-// What we take for a body, the library takes for the same.
+static bool are_equal(ProtobufCBinaryData theirs, struct bytes ours) {
+    return bytes_equal(bytes_of(theirs.data, theirs.len), ours);
+}
+
+static void check_part(const ExtProc__ProcessingRequest *request, const struct message *message,
+                       struct bytes headers) {
+    static const int cases[] = {
+        [MESSAGE_REQUEST_HEADERS] = 2,
+        [MESSAGE_RESPONSE_HEADERS] = 3,
+        [MESSAGE_REQUEST_BODY] = 4,
+        [MESSAGE_RESPONSE_BODY] = 5,
+    };
+    require((int)request->request_case == cases[message->kind]);
+    if (message->kind == MESSAGE_REQUEST_BODY || message->kind == MESSAGE_RESPONSE_BODY) {
+        require(are_equal(request->request_body->body, message->body));
+        require(request->request_body->end_of_stream == message->end_of_stream);
+    } else {
+        require(are_equal(request->request_headers->headers, headers));
+        require(request->request_headers->end_of_stream == message->end_of_stream);
+    }
+}
+
+// What we take for plain, the library takes for the same.
 static void check_decode(struct bytes serialised) {
     struct message message;
-    if (!body_decode(serialised, &message)) return;
+    struct bytes headers;
+    if (!plain_decode(serialised, &message, &headers)) return;
     ExtProc__ProcessingRequest *request = ext_proc__processing_request__unpack(NULL, serialised.len,
                                                                                serialised.data);
-    require(request != NULL);
-    int want = message.kind == MESSAGE_REQUEST_BODY ? 4 : 5;
-    require((int)request->request_case == want);
-    const ExtProc__HttpBody *body = request->request_body;
-    require(body->end_of_stream == message.end_of_stream);
+    require(request != NULL && request->n_attributes == 0);
+    check_part(request, &message, headers);
     require(request->observability_mode == message.is_observed);
-    require(bytes_equal(bytes_of(body->body.data, body->body.len), message.body));
-    require(request->protocol_config == NULL && request->n_attributes == 0);
+    const ExtProc__ProtocolConfiguration *modes = request->protocol_config;
+    require((modes != NULL) == message.has_modes);
+    if (modes != NULL) {
+        require(modes->request_body_mode == message.modes.request_body);
+        require(modes->response_body_mode == message.modes.response_body);
+        require(modes->send_body_without_waiting_for_header_response ==
+                message.modes.sends_body_early);
+    }
     ext_proc__processing_request__free_unpacked(request, NULL);
 }
 

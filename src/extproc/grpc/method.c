@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extproc/grpc/method.h"
 
-#include "base/clock.h"
 #include "extproc/message/health.h"
 
 #define PROCESS_SERVICE "envoy.service.ext_proc.v3.ExternalProcessor"
@@ -15,7 +14,7 @@ struct process_call {
     struct stream_entry entry;
     struct stream_list *list;  // NULL: it is in none
     struct process_stream *stream;
-    struct budget *streams_budget;
+    const struct grpc_server *server;
 };
 
 static enum status process_open(const struct grpc_server *server, struct arena *arena,
@@ -30,11 +29,11 @@ static enum status process_open(const struct grpc_server *server, struct arena *
     }
     *call = (struct process_call){
         .stream = stream,
-        .streams_budget = server->streams_budget,
+        .server = server,
         .list = server->streams,
     };
     if (call->list != NULL)
-        stream_list_join(call->list, &call->entry, process_stream_state(stream));
+        stream_list_join(call->list, &call->entry, process_stream_state(stream), server->now_ns);
     *ret_state = call;
     return STATUS_OK;
 }
@@ -58,7 +57,7 @@ static struct grpc_verdict process_receive(void *state, struct bytes message,
                                            struct buffer *answer) {
     struct process_call *call = state;
     struct process_verdict verdict = process_stream_receive(call->stream, message,
-                                                            clock_monotonic_ns(), answer);
+                                                            call->server->now_ns, answer);
     show(call);
     return verdict_of(verdict);
 }
@@ -73,7 +72,7 @@ static struct grpc_verdict process_refuse(void *state, enum grpc_refusal why,
     struct process_call *call = state;
     enum process_refusal reason = why == GRPC_REFUSAL_OVERLOADED ? PROCESS_OVERLOADED
                                                                  : PROCESS_TOO_LARGE;
-    return verdict_of(process_stream_refuse(call->stream, reason, clock_monotonic_ns(), answer));
+    return verdict_of(process_stream_refuse(call->stream, reason, call->server->now_ns, answer));
 }
 
 static struct grpc_verdict process_turn_caller_away(const struct grpc_server *server,
@@ -84,9 +83,9 @@ static struct grpc_verdict process_turn_caller_away(const struct grpc_server *se
 static void process_close(void *state) {
     struct process_call *call = state;
     if (call->list != NULL) stream_list_leave(call->list, &call->entry);
-    process_stream_close(call->stream, clock_monotonic_ns());
+    process_stream_close(call->stream, call->server->now_ns);
     process_stream_free(call->stream);
-    budget_give(call->streams_budget, 1);
+    budget_give(call->server->streams_budget, 1);
 }
 
 static struct grpc_verdict end_with(enum grpc_status status, const char *text) {

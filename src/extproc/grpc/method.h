@@ -28,6 +28,7 @@ struct call;
 struct grpc_server {
     const struct process_options *process;
     struct metrics *metrics;  // the worker's own
+    int64_t now_ns;           // when what is worked on was read, of a clock that never goes back
     struct budget *budget;
     struct budget *streams_budget;  // one for each call of Process
     const atomic_int *phase;        // enum grpc_phase

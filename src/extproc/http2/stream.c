@@ -86,19 +86,20 @@ struct arena *http2_stream_arena(struct http2_stream *stream) {
 }
 
 void http2_stream_keep_header(struct http2_stream *stream, struct bytes name, struct bytes value) {
-    const struct {
+    static const struct {
         struct bytes name;
-        struct http2_text *text;
+        size_t offset;  // of a struct http2_text
     } wanted[] = {
-        {BYTES_LITERAL(":method"), &stream->method},
-        {BYTES_LITERAL(":path"), &stream->path},
-        {BYTES_LITERAL("content-type"), &stream->content_type},
+        {BYTES_LITERAL(":method"), offsetof(struct http2_stream, method)},
+        {BYTES_LITERAL(":path"), offsetof(struct http2_stream, path)},
+        {BYTES_LITERAL("content-type"), offsetof(struct http2_stream, content_type)},
     };
     for (size_t i = 0; i < COUNT_OF(wanted); i++) {
         if (!bytes_equal(name, wanted[i].name)) continue;
-        if (value.len == 0 || value.len > sizeof(wanted[i].text->data)) return;
-        memcpy(wanted[i].text->data, value.data, value.len);
-        wanted[i].text->len = (uint8_t)value.len;
+        struct http2_text *text = (struct http2_text *)((char *)stream + wanted[i].offset);
+        if (value.len == 0 || value.len > sizeof(text->data)) return;
+        memcpy(text->data, value.data, value.len);
+        text->len = (uint8_t)value.len;
         return;
     }
 }

@@ -38,6 +38,12 @@ struct connection {
     bool is_shut;
 };
 
+// Once for all that comes of one event: a call of the clock for each message would be felt.
+static int64_t read_clock(struct worker *worker) {
+    worker->grpc.now_ns = clock_monotonic_ns();
+    return worker->grpc.now_ns;
+}
+
 static void free_connection(uv_handle_t *handle) {
     struct connection *connection = handle->data;
     free(connection);
@@ -86,7 +92,7 @@ static enum progress send_output(struct connection *connection) {
         struct bytes bytes = buffer_bytes(is_fresh ? output : unsent);
         ssize_t sent = send_some(connection, bytes);
         if (sent < 0) return BROKEN;
-        if (sent > 0 || is_fresh) connection->progress_ns = clock_monotonic_ns();
+        if (sent > 0 || is_fresh) connection->progress_ns = connection->worker->grpc.now_ns;
 
         struct bytes rest = bytes_of(bytes.data + sent, bytes.len - (size_t)sent);
         if (!is_fresh) buffer_remove_front(unsent, (size_t)sent);
@@ -98,7 +104,7 @@ static enum progress send_output(struct connection *connection) {
 }
 
 static void end_session(struct connection *connection) {
-    if (connection->ended_ns == 0) connection->ended_ns = clock_monotonic_ns();
+    if (connection->ended_ns == 0) connection->ended_ns = connection->worker->grpc.now_ns;
 }
 
 static void shut(struct connection *connection) {
@@ -135,7 +141,8 @@ static bool take_input(struct connection *connection, struct bytes bytes) {
         connection->dropped_bytes += bytes.len;
         return connection->dropped_bytes <= LINGER_BYTES;
     }
-    if (http2_session_receive(connection->session, bytes, clock_monotonic_ns()) != STATUS_OK) {
+    int64_t now_ns = connection->worker->grpc.now_ns;
+    if (http2_session_receive(connection->session, bytes, now_ns) != STATUS_OK) {
         end_session(connection);
     }
     return true;
@@ -149,6 +156,7 @@ static bool receive_input(struct connection *connection) {
         if (received < 0 && errno == EINTR) continue;
         if (received < 0) return errno == EAGAIN;
         if (received == 0) return false;
+        if (round != 0) read_clock(connection->worker);
         if (!take_input(connection, bytes_of(input, (size_t)received))) return false;
         // A short read has emptied the socket: no need to ask again.
         if (received < WORKER_INPUT_BYTES) return true;
@@ -160,7 +168,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     struct connection *connection = poll->data;
     struct metrics *metrics = &connection->worker->metrics;
     uint64_t messages_before = metrics_read(metrics, METRIC_MESSAGES);
-    int64_t start_ns = clock_monotonic_ns();
+    int64_t start_ns = read_clock(connection->worker);
     bool is_readable = (events & UV_READABLE) != 0;
     if (status < 0 || (is_readable && !receive_input(connection))) {
         connection_close(connection);
@@ -172,7 +180,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 }
 
 enum status connection_open(struct worker *worker, int fd, bool is_tcp) {
-    int64_t now_ns = clock_monotonic_ns();
+    int64_t now_ns = read_clock(worker);
     struct connection *connection = calloc(1, sizeof(*connection));
     enum status status = STATUS_NO_MEMORY;
     if (connection == NULL) goto failed;
@@ -209,6 +217,7 @@ static void close_silent(struct connection *connection) {
 }
 
 void connection_tick(struct connection *connection, int64_t now_ns) {
+    connection->worker->grpc.now_ns = now_ns;
     if (connection->ended_ns != 0) {
         if (now_ns - connection->ended_ns > LINGER_NS) connection_close(connection);
         return;
@@ -222,11 +231,12 @@ void connection_tick(struct connection *connection, int64_t now_ns) {
 }
 
 void connection_flush(struct connection *connection) {
+    read_clock(connection->worker);
     go_on(connection);
 }
 
 void connection_drain(struct connection *connection) {
-    http2_session_drain(connection->session, clock_monotonic_ns());
+    http2_session_drain(connection->session, read_clock(connection->worker));
     go_on(connection);
 }
 

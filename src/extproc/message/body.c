@@ -4,46 +4,6 @@
 #include "base/attributes.h"
 #include "extproc/message/wire.h"
 
-/* reading */
-
-static bool read_http_body(struct bytes from, struct message *message) {
-    struct wire_field field;
-    while (from.len != 0) {
-        if (!wire_read_field(&from, &field)) return false;
-        switch (field.tag) {
-        case WIRE_TAG(1, WIRE_LENGTH): message->body = field.bytes; break;
-        case WIRE_TAG(2, WIRE_VARINT): message->end_of_stream = field.number != 0; break;
-        default: return false;
-        }
-    }
-    return true;
-}
-
-bool body_decode(struct bytes serialised, struct message *ret_message) {
-    struct message message = {0};
-    struct wire_field field;
-    int body_count = 0;
-    while (serialised.len != 0) {
-        if (!wire_read_field(&serialised, &field)) return false;
-        switch (field.tag) {
-        case WIRE_TAG(4, WIRE_LENGTH):
-        case WIRE_TAG(5, WIRE_LENGTH):
-            message.kind = field.tag == WIRE_TAG(4, WIRE_LENGTH) ? MESSAGE_REQUEST_BODY
-                                                                 : MESSAGE_RESPONSE_BODY;
-            if (body_count++ != 0 || !read_http_body(field.bytes, &message)) return false;
-            break;
-        case WIRE_TAG(8, WIRE_LENGTH): break;  // metadata_context
-        case WIRE_TAG(10, WIRE_VARINT): message.is_observed = field.number != 0; break;
-        default: return false;
-        }
-    }
-    if (body_count == 0) return false;
-    *ret_message = message;
-    return true;
-}
-
-/* writing */
-
 static size_t varint_bytes(uint64_t value) {
     size_t count = 1;
     for (; value >= 0x80; value >>= 7) count++;

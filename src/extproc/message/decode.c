@@ -2,9 +2,9 @@
 // A serialised ProcessingRequest into a struct message.
 #include <string.h>
 
-#include "extproc/message/body.h"
 #include "extproc/message/ext_proc.pb-c.h"
 #include "extproc/message/message.h"
+#include "extproc/message/plain.h"
 #include "extproc/message/wire.h"
 
 static void *alloc(void *context, size_t size) {
@@ -49,12 +49,9 @@ static bool count_headers(struct bytes map, size_t *ret_count) {
 }
 
 // Without the library, which would take a dozen allocations and a thousand instructions for each.
-static enum status read_headers(const ExtProc__HttpHeaders *from, struct arena *arena,
-                                struct message *message) {
-    struct bytes map = borrow(from->headers);
+static enum status read_headers(struct bytes map, struct arena *arena, struct message *message) {
     struct wire_field field;
     size_t count;
-    message->end_of_stream = from->end_of_stream;
     if (!count_headers(map, &count)) return STATUS_MALFORMED;
     struct message_header *headers = arena_alloc(arena, count * sizeof(*headers));
     if (headers == NULL) return STATUS_NO_MEMORY;
@@ -138,10 +135,12 @@ static enum status read_kind(const ExtProc__ProcessingRequest *request, struct a
     switch (request->request_case) {
     case EXT_PROC__PROCESSING_REQUEST__REQUEST_REQUEST_HEADERS:
         message->kind = MESSAGE_REQUEST_HEADERS;
-        return read_headers(request->request_headers, arena, message);
+        message->end_of_stream = request->request_headers->end_of_stream;
+        return read_headers(borrow(request->request_headers->headers), arena, message);
     case EXT_PROC__PROCESSING_REQUEST__REQUEST_RESPONSE_HEADERS:
         message->kind = MESSAGE_RESPONSE_HEADERS;
-        return read_headers(request->response_headers, arena, message);
+        message->end_of_stream = request->response_headers->end_of_stream;
+        return read_headers(borrow(request->response_headers->headers), arena, message);
     case EXT_PROC__PROCESSING_REQUEST__REQUEST_REQUEST_BODY:
         message->kind = MESSAGE_REQUEST_BODY;
         read_body(request->request_body, message);
@@ -190,8 +189,16 @@ static enum status decode_any(struct bytes serialised, struct arena *arena,
 
 enum status message_decode(struct bytes serialised, struct arena *arena,
                            struct message *ret_message) {
-    if (body_decode(serialised, ret_message)) return STATUS_OK;
-    return decode_any(serialised, arena, ret_message);
+    struct message message;
+    struct bytes headers;
+    if (!plain_decode(serialised, &message, &headers)) {
+        return decode_any(serialised, arena, ret_message);
+    }
+    bool has_headers = message.kind == MESSAGE_REQUEST_HEADERS ||
+                       message.kind == MESSAGE_RESPONSE_HEADERS;
+    enum status status = has_headers ? read_headers(headers, arena, &message) : STATUS_OK;
+    if (status == STATUS_OK) *ret_message = message;
+    return status;
 }
 
 struct bytes message_find_header(const struct message *message, struct bytes name) {

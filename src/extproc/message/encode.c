@@ -140,7 +140,7 @@ static void put_metadata(struct writer *writer, const struct message_answer *ans
     for (size_t i = answer->metadata_count; i-- > 0;) {
         const uint8_t *entry_end = writer->next;
         put_value(writer, &answer->metadata[i]);
-        put_field(writer, 1, bytes_of_text(answer->metadata[i].key));
+        put_field(writer, 1, answer->metadata[i].key);
         close_field(writer, 1, entry_end);
     }
     close_field(writer, 5, end);
@@ -181,7 +181,7 @@ static size_t most_bytes(const struct message_answer *answer) {
         most += PREFIX_MOST_BYTES + answer->remove_headers[i].len;
     }
     for (size_t i = 0; i < answer->metadata_count; i++) {
-        most += PART_MOST_BYTES + strlen(answer->metadata[i].key) + answer->metadata[i].text.len;
+        most += PART_MOST_BYTES + answer->metadata[i].key.len + answer->metadata[i].text.len;
     }
     const struct message_immediate *immediate = answer->immediate;
     if (immediate == NULL) return most;

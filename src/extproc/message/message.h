@@ -71,7 +71,7 @@ enum { MESSAGE_SET_HEADERS_MOST = 3, MESSAGE_METADATA_MOST = 10, MESSAGE_BODY_PA
 
 // A field of a namespace of the dynamic metadata: a number, or with is_text a string.
 struct message_metadata {
-    const char *key;
+    struct bytes key;
     bool is_text;
     double number;
     struct bytes text;  // UTF-8

@@ -21,36 +21,26 @@ struct wire_field {
     struct bytes bytes;  // all others
 };
 
-static inline bool wire_read_varint(struct bytes *from, uint64_t *ret_value) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < from->len && i < WIRE_VARINT_MOST_BYTES; i++) {
-        value |= (uint64_t)(from->data[i] & 0x7f) << (7 * i);
-        if (from->data[i] >= 0x80) continue;
-        from->data += i + 1;
-        from->len -= i + 1;
-        *ret_value = value;
-        return true;
-    }
-    return false;
-}
-
 // Takes the next field from the front. False: malformed, or of a wire type that proto3 has not.
+bool wire_read_any_field(struct bytes *from, struct wire_field *ret_field);
+
+// The same, without a call for what is most frequent: a small number, and a length of one byte or
+// two.
 static inline bool wire_read_field(struct bytes *from, struct wire_field *ret_field) {
-    uint64_t len = 0;
-    *ret_field = (struct wire_field){0};
-    if (!wire_read_varint(from, &ret_field->tag)) return false;
-    switch (ret_field->tag & 7) {
-    case WIRE_VARINT: return wire_read_varint(from, &ret_field->number);
-    case WIRE_FIXED64: len = 8; break;
-    case WIRE_FIXED32: len = 4; break;
-    case WIRE_LENGTH:
-        if (!wire_read_varint(from, &len)) return false;
-        break;
-    default: return false;
+    const uint8_t *at = from->data;
+    if (from->len < 3 || at[0] >= 0x80 || (at[0] & 7) != WIRE_LENGTH) {
+        return wire_read_any_field(from, ret_field);
     }
-    if (len > from->len) return false;
-    ret_field->bytes = bytes_of(from->data, (size_t)len);
-    from->data += len;
-    from->len -= (size_t)len;
+    bool is_long = at[1] >= 0x80;
+    size_t before = is_long ? 3 : 2;
+    size_t len = is_long ? (size_t)(at[1] & 0x7f) | (size_t)at[2] << 7 : at[1];
+    if ((is_long && at[2] >= 0x80) || len > from->len - before) {
+        return wire_read_any_field(from, ret_field);
+    }
+    ret_field->tag = at[0];
+    ret_field->number = 0;
+    ret_field->bytes = bytes_of(at + before, len);
+    from->data += before + len;
+    from->len -= before + len;
     return true;
 }

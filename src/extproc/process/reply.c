@@ -141,7 +141,7 @@ void reply_add(struct reply *reply, struct bytes piece, int64_t now_ns) {
 
 /* the end */
 
-static void add_number(struct message_answer *answer, const char *key, double number) {
+static void add_number(struct message_answer *answer, struct bytes key, double number) {
     answer->metadata[answer->metadata_count++] = (struct message_metadata){
         .key = key,
         .number = number,
@@ -150,14 +150,15 @@ static void add_number(struct message_answer *answer, const char *key, double nu
 
 static void report_counts(struct reply *reply, struct message_answer *answer) {
     static const struct {
-        const char *key;
+        struct bytes key;
         enum metric metric;
     } rows[USAGE_KIND_COUNT] = {
-        [USAGE_INPUT] = {"llm_input_token", METRIC_TOKENS_INPUT},
-        [USAGE_CACHED_INPUT] = {"llm_cached_input_token", METRIC_TOKENS_CACHED_INPUT},
-        [USAGE_OUTPUT] = {"llm_output_token", METRIC_TOKENS_OUTPUT},
-        [USAGE_REASONING] = {"llm_reasoning_token", METRIC_TOKENS_REASONING},
-        [USAGE_TOTAL] = {"llm_total_token", METRIC_TOKENS_TOTAL},
+        [USAGE_INPUT] = {BYTES_LITERAL("llm_input_token"), METRIC_TOKENS_INPUT},
+        [USAGE_CACHED_INPUT] = {BYTES_LITERAL("llm_cached_input_token"),
+                                METRIC_TOKENS_CACHED_INPUT},
+        [USAGE_OUTPUT] = {BYTES_LITERAL("llm_output_token"), METRIC_TOKENS_OUTPUT},
+        [USAGE_REASONING] = {BYTES_LITERAL("llm_reasoning_token"), METRIC_TOKENS_REASONING},
+        [USAGE_TOTAL] = {BYTES_LITERAL("llm_total_token"), METRIC_TOKENS_TOTAL},
     };
     for (size_t i = 0; i < USAGE_KIND_COUNT; i++) {
         struct usage_count count = reply->usage.counts[i];
@@ -178,9 +179,11 @@ static void report_latency(const struct reply *reply, int64_t now_ns,
                            struct message_answer *answer) {
     if (reply->first_ns == 0) return;
     double ms = (double)NS_PER_SECOND / 1000;
-    add_number(answer, "token_latency_ttft", (double)(reply->first_ns - reply->asked_ns) / ms);
+    add_number(answer, BYTES_LITERAL("token_latency_ttft"),
+               (double)(reply->first_ns - reply->asked_ns) / ms);
     int64_t per_token_ns = reply_per_token_ns(reply, now_ns);
-    if (per_token_ns >= 0) add_number(answer, "token_latency_itl", (double)per_token_ns / ms);
+    if (per_token_ns >= 0)
+        add_number(answer, BYTES_LITERAL("token_latency_itl"), (double)per_token_ns / ms);
 }
 
 static void report(struct reply *reply, int64_t now_ns, struct message_answer *answer) {
@@ -191,7 +194,7 @@ static void report(struct reply *reply, int64_t now_ns, struct message_answer *a
     report_latency(reply, now_ns, answer);
     if (usage->model_bytes == 0) return;
     answer->metadata[answer->metadata_count++] = (struct message_metadata){
-        .key = "response_model",
+        .key = BYTES_LITERAL("response_model"),
         .is_text = true,
         .text = bytes_of(usage->model, usage->model_bytes),
     };

@@ -5,7 +5,7 @@
 #include "extproc/process/turn.h"
 #include "extproc/process/utf8.h"
 
-static void add_text(struct turn *turn, const char *key, struct bytes text) {
+static void add_text(struct turn *turn, struct bytes key, struct bytes text) {
     // A header is bytes, a protobuf string is UTF-8.
     if (text.len == 0 || !utf8_is_valid(text)) return;
     turn->answer.metadata[turn->answer.metadata_count++] = (struct message_metadata){
@@ -41,10 +41,10 @@ enum status upstream_on_headers(struct turn *turn) {
     metrics_add(turn->stream->metrics, is_known ? METRIC_UPSTREAM_KNOWN : METRIC_UPSTREAM_UNKNOWN,
                 1);
     label_routed(turn, model);
-    add_text(turn, "backend_name", message->backend);
-    add_text(turn, "ai_service_backend_name", service_of(message->backend));
-    add_text(turn, "route_name", message->route);
+    add_text(turn, BYTES_LITERAL("backend_name"), message->backend);
+    add_text(turn, BYTES_LITERAL("ai_service_backend_name"), service_of(message->backend));
+    add_text(turn, BYTES_LITERAL("route_name"), message->route);
     // The model as it is here, after whatever the route did to the header.
-    add_text(turn, "model_name_override", model);
+    add_text(turn, BYTES_LITERAL("model_name_override"), model);
     return STATUS_OK;
 }

@@ -14,66 +14,6 @@ static int teardown(void **state) {
     return 0;
 }
 
-static bool decode(const char *bytes, size_t length, struct message *ret_message) {
-    char *exact = malloc(length + (length == 0));  // for the sanitizer
-    assert_non_null(exact);
-    memcpy(exact, bytes, length);
-    bool is_body = body_decode(bytes_of(exact, length), ret_message);
-    // The body points into what was decoded: move it to where it stays.
-    if (is_body && ret_message->body.len != 0) {
-        ret_message->body.data = (const uint8_t *)bytes +
-                                 (ret_message->body.data - (uint8_t *)exact);
-    }
-    free(exact);
-    return is_body;
-}
-
-#define DECODE(literal, ret_message) decode((literal), sizeof(literal) - 1, (ret_message))
-
-static void test_body__reads_what_envoy_sends_without_a_copy(void **state) {
-    (void)state;
-    struct message message;
-    const char whole[] = "\x2a\x08\x0a\x04"
-                         "data"
-                         "\x10\x01\x42\x00";
-    assert_true(DECODE(whole, &message));
-    assert_int_equal(message.kind, MESSAGE_RESPONSE_BODY);
-    assert_true(message.end_of_stream);
-    assert_ptr_equal(message.body.data, whole + 4);
-    assert_int_equal(message.body.len, 4);
-    assert_true(DECODE("\x22\x00\x50\x01", &message));
-    assert_int_equal(message.kind, MESSAGE_REQUEST_BODY);
-    assert_false(message.end_of_stream);
-    assert_true(message.is_observed);
-    assert_int_equal(message.body.len, 0);
-}
-
-// Would catch: a message that means more than was looked at.
-static void test_body__leaves_everything_else_to_the_library(void **state) {
-    (void)state;
-    struct message message = {.header_count = 77};
-    static const struct {
-        size_t length;
-        const char *bytes;
-    } others[] = {
-        {0, ""},
-        {2, "\x12\x00"},          // headers
-        {4, "\x22\x00\x5a\x00"},  // with protocol_config
-        {4, "\x22\x00\x4a\x00"},  // with attributes
-        {4, "\x22\x00\x22\x00"},  // twice
-        {4, "\x22\x02\x20\x01"},  // an unknown field in it
-        {3, "\x22\x02\x0a"},      // cut
-        {4, "\x22\x02\x0a\x05"},  // a body that is longer than its message
-        {3, "\x20\x01\x42"},      // a number for a body
-        {11, "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"},
-        {2, "\x42\x00"},
-    };
-    for (size_t i = 0; i < COUNT_OF(others); i++) {
-        assert_false(decode(others[i].bytes, others[i].length, &message));
-    }
-    assert_int_equal(message.header_count, 77);
-}
-
 // What the library reads of it.
 static void assert_written(const struct message_answer *answer, int kind, const char *want,
                            int mutation) {

@@ -96,8 +96,8 @@ static void test_encode__metadata_is_a_struct_in_a_struct(void **state) {
     (void)state;
     const struct message_answer answer = {
         .kind = MESSAGE_RESPONSE_BODY,
-        .metadata = {{.key = "n", .number = 1.5},
-                     {.key = "t", .is_text = true, .text = BYTES_LITERAL("v")}},
+        .metadata = {{.key = BYTES_LITERAL("n"), .number = 1.5},
+                     {.key = BYTES_LITERAL("t"), .is_text = true, .text = BYTES_LITERAL("v")}},
         .metadata_count = 2,
     };
     ASSERT_ENCODED(&answer, "\x22\x02\x0a\x00\x42\x35\x0a\x33\x0a\x13io.envoy.ai_gateway"
@@ -111,7 +111,7 @@ static void test_encode__a_zero_is_a_number(void **state) {
     (void)state;
     const struct message_answer answer = {
         .kind = MESSAGE_RESPONSE_BODY,
-        .metadata = {{.key = "k", .number = 0}},
+        .metadata = {{.key = BYTES_LITERAL("k"), .number = 0}},
         .metadata_count = 1,
     };
     ASSERT_ENCODED(&answer, "\x22\x02\x0a\x00\x42\x2b\x0a\x29\x0a\x13io.envoy.ai_gateway"
@@ -130,7 +130,7 @@ static void test_encode__a_body_is_changed_with_its_headers(void **state) {
     ASSERT_ENCODED(&answer, "\x1a\x07\x0a\x05\x1a\x03\x0a\x01"
                             "b");
     answer.clears_route_cache = true;
-    answer.metadata[0] = (struct message_metadata){.key = "k", .is_text = true};
+    answer.metadata[0] = (struct message_metadata){.key = BYTES_LITERAL("k"), .is_text = true};
     answer.metadata_count = 1;
     ASSERT_ENCODED(&answer, "\x42\x24\x0a\x22\x0a\x13io.envoy.ai_gateway\x12\x0b\x2a\x09"
                             "\x0a\x07\x0a\x01k\x12\x02\x1a\x00"
@@ -149,7 +149,7 @@ static void test_encode__an_immediate_response_is_sent_alone(void **state) {
     const struct message_answer answer = {
         .immediate = &immediate,
         .overrides_mode = true,
-        .metadata = {{.key = "k"}},
+        .metadata = {{.key = BYTES_LITERAL("k")}},
         .metadata_count = 1,
     };
     ASSERT_ENCODED(&answer, "\x3a\x27\x0a\x03\x08\x90\x03"
@@ -191,7 +191,8 @@ static void test_encode__what_is_long_has_room(void **state) {
         .metadata_count = MESSAGE_METADATA_MOST,
     };
     for (size_t i = 0; i < MESSAGE_METADATA_MOST; i++) {
-        answer.metadata[i] = (struct message_metadata){.key = "k", .is_text = true, .text = name};
+        answer.metadata[i] = (struct message_metadata){
+            .key = BYTES_LITERAL("k"), .is_text = true, .text = name};
     }
     assert_int_equal(message_encode(&answer, &arena, &out), STATUS_OK);
     assert_true(out.len > LONG * (6 + MESSAGE_METADATA_MOST));

@@ -35,7 +35,7 @@ static uint64_t count(enum metric metric) {
 
 static void assert_metadata(size_t at, const char *key, double number) {
     assert_true(at < answer.metadata_count);
-    assert_string_equal(answer.metadata[at].key, key);
+    assert_true(bytes_equal(answer.metadata[at].key, bytes_of_text(key)));
     assert_true(answer.metadata[at].number == number);
 }
 
@@ -48,7 +48,7 @@ static void assert_all_of_json(void) {
     assert_metadata(1, "llm_output_token", 2);
     assert_metadata(2, "llm_total_token", 3);
     const struct message_metadata *last = &answer.metadata[answer.metadata_count - 1];
-    assert_string_equal(last->key, "response_model");
+    assert_true(bytes_equal(last->key, BYTES_LITERAL("response_model")));
     assert_true(last->is_text);
     assert_true(bytes_equal(last->text, BYTES_LITERAL("m")));
     assert_int_equal(reply.kind, REPLY_UNREAD);
