@@ -35,6 +35,7 @@ kind   netavark             /usr/lib/podman/netavark
 kind   aardvark-dns         /usr/lib/podman/aardvark-dns
 kind   iptables             iptables
 node   mmdebstrap           mmdebstrap
+verify faketime             faketime
 lint   clang-format-14      clang-format-14
 lint   shellcheck           shellcheck
 lint   git                  git
@@ -85,7 +86,7 @@ need() {
 }
 
 doctor() {
-    for group in build pip run npm test page lint kind node; do
+    for group in build pip run npm test page lint verify kind node; do
         rows "$group" | while read -r package proof; do
             if is_there "$proof"; then
                 where=$(command -v "$proof" || echo "$proof")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The image and its debug twin, without an engine.
 #@   IMAGE=name                image: its name (localhost/envoy-ai-gateway/extproc); the tag is VERSION
+#@   FRESH=1                   image-verify: the second time with libraries built anew
 #@   SOURCE_DATE_EPOCH=...     image: the date in it (that of the last commit)
 
 IMAGE             ?= localhost/envoy-ai-gateway/extproc
@@ -41,6 +42,13 @@ image-report: $(BUILD)/image/extproc.tar
 	+@$(MAKE) --no-print-directory size
 
 ##@ Check
+
+## Builds the images twice, in different folders and on different days, and compares digests. FRESH=1: the
+## second time with libraries built anew, too.
+.PHONY: image-verify
+image-verify:
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" FRESH=$(FRESH) image/verify.sh $(BUILD)/verify \
+	    VERSION=$(VERSION) IMAGE=$(IMAGE) SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH)
 
 ## The table of what the image promises, by looking at the archives; fails on a breach. Also whether the
 ## bills of materials are valid SPDX; what differs in the twin.
