@@ -94,6 +94,7 @@ static void stop_workers(struct service *service) {
 static void finish(struct service *service) {
     log_info("workers end", log_number("connections_cut", (int64_t)connections_of_all(service)));
     service->state = FINISHED;
+    uv_timer_stop(&service->drain_timer);  // it may be due in this very turn of the loop
     acceptor_close(&service->acceptor);
     pthread_mutex_lock(&service->lock);
     service->are_workers_up = false;

@@ -298,6 +298,15 @@ static void test_service__drain_deadline_cuts_what_does_not_finish(void **state)
     client_done(&client);
 }
 
+// There is no connection left in the turn of the loop in which the deadline is due.
+static void test_service__ends_once_when_the_deadline_comes_with_the_end(void **state) {
+    (void)state;
+    options.drain_deadline_ns = 0;
+    start();
+    service_drain(service);
+    assert_true(is_finished());
+}
+
 static void test_service__stop_cuts_everything(void **state) {
     (void)state;
     start();
