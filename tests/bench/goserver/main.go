@@ -2,9 +2,10 @@
 
 // Command goserver is the peer of the benches: the external processor's plain job as one writes it in
 // Go, with grpc-go, go-control-plane and gjson. It finds the model, sets the headers that routes look
-// at, switches event streams to pieces, reads the usage from JSON and from events, and sets the
-// metadata. It does less than ours where more would slow it down: it does not check that JSON is
-// valid, has no metrics, no limits, no labels and no profiler.
+// at, refuses what is no JSON, switches event streams to pieces, reads the usage from JSON and from
+// events, sets the metadata and counts with client_golang. It has no limits, no labels and no
+// profiler, and takes replies for valid. With --bare it does not check requests either, and counts
+// nothing.
 package main
 
 import (
@@ -15,11 +16,13 @@ import (
 	"math"
 	"net"
 	"strings"
+	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	modes "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	proc "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	status "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/tidwall/gjson"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -27,33 +30,45 @@ import (
 
 func main() {
 	address := flag.String("listen", "127.0.0.1:0", "where gRPC is spoken")
+	admin := flag.String("admin", "127.0.0.1:0", "where /metrics is served")
+	bare := flag.Bool("bare", false, "neither check that JSON is valid nor count anything")
 	flag.Parse()
 	listener, err := net.Listen("tcp", *address)
 	if err != nil {
 		log.Fatal(err)
 	}
 	server := grpc.NewServer(grpc.MaxRecvMsgSize(math.MaxInt))
-	proc.RegisterExternalProcessorServer(server, processor{})
+	processor := processor{checks: !*bare}
+	if !*bare {
+		registry := prometheus.NewRegistry()
+		processor.metrics = newMetrics(registry)
+		go func() { log.Fatal(serve(*admin, registry)) }()
+	}
+	proc.RegisterExternalProcessorServer(server, processor)
 	fmt.Printf("listening address=%s\n", listener.Addr())
 	log.Fatal(server.Serve(listener))
 }
 
 type processor struct {
 	proc.UnimplementedExternalProcessorServer
+	checks  bool
+	metrics *metrics // nil: nothing is counted
 }
 
 // stream is what is known of one request.
 type stream struct {
-	path     string
-	isModels bool // a request that names a model
-	isEvents bool // its reply is read in pieces
-	line     []byte
-	usage    gjson.Result
-	model    string
+	processor
+	path, operation  string
+	requested, model string // as the request names it, and the reply
+	isModels         bool   // a request that names a model
+	isEvents         bool   // its reply is read in pieces
+	line             []byte
+	usage            gjson.Result
+	start, first     time.Time // of the request, of the first event
 }
 
-func (processor) Process(server proc.ExternalProcessor_ProcessServer) error {
-	s := &stream{}
+func (p processor) Process(server proc.ExternalProcessor_ProcessServer) error {
+	s := &stream{processor: p}
 	for {
 		request, err := server.Recv()
 		if err != nil {
@@ -87,13 +102,15 @@ func find(headers *proc.HttpHeaders, name string) string {
 	return ""
 }
 
+var operations = map[string]string{"/v1/chat/completions": "chat", "/v1/completions": "completion",
+	"/v1/embeddings": "embeddings", "/v1/responses": "responses"}
+
 func (s *stream) requestHeaders(headers *proc.HttpHeaders) *proc.ProcessingResponse {
+	s.start = time.Now()
 	s.path = find(headers, ":path")
 	path, _, _ := strings.Cut(s.path, "?")
-	switch path {
-	case "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses":
-		s.isModels = find(headers, ":method") == "POST"
-	}
+	s.operation = operations[path]
+	s.isModels = s.operation != "" && find(headers, ":method") == "POST"
 	return &proc.ProcessingResponse{Response: &proc.ProcessingResponse_RequestHeaders{
 		RequestHeaders: &proc.HeadersResponse{Response: &proc.CommonResponse{}}}}
 }
@@ -101,20 +118,29 @@ func (s *stream) requestHeaders(headers *proc.HttpHeaders) *proc.ProcessingRespo
 func (s *stream) requestBody(body []byte) *proc.ProcessingResponse {
 	common := &proc.CommonResponse{}
 	if s.isModels {
+		if s.checks && !gjson.ValidBytes(body) {
+			return s.refuse("malformed_json")
+		}
 		model := gjson.GetBytes(body, "model")
 		if model.Type != gjson.String || model.Str == "" {
-			return &proc.ProcessingResponse{Response: &proc.ProcessingResponse_ImmediateResponse{
-				ImmediateResponse: &proc.ImmediateResponse{
-					Status: &status.HttpStatus{Code: status.StatusCode_BadRequest},
-					Body:   []byte(`{"error":{"message":"no model","type":"invalid_request_error","param":"model","code":"model_missing"}}`),
-				}}}
+			return s.refuse("model_missing")
 		}
+		s.requested = model.Str
 		common.ClearRouteCache = true
 		common.HeaderMutation = &proc.HeaderMutation{SetHeaders: []*core.HeaderValueOption{
 			overwrite("x-ai-eg-model", model.Str), overwrite("x-ai-eg-original-path", s.path)}}
 	}
 	return &proc.ProcessingResponse{Response: &proc.ProcessingResponse_RequestBody{
 		RequestBody: &proc.BodyResponse{Response: common}}}
+}
+
+func (s *stream) refuse(code string) *proc.ProcessingResponse {
+	s.metrics.refuse(code)
+	return &proc.ProcessingResponse{Response: &proc.ProcessingResponse_ImmediateResponse{
+		ImmediateResponse: &proc.ImmediateResponse{
+			Status: &status.HttpStatus{Code: status.StatusCode_BadRequest},
+			Body:   fmt.Appendf(nil, `{"error":{"message":"%[1]s","type":"invalid_request_error","code":"%[1]s"}}`, code),
+		}}}
 }
 
 func overwrite(key, value string) *core.HeaderValueOption {
@@ -148,6 +174,7 @@ func (s *stream) responseBody(body *proc.HttpBody) *proc.ProcessingResponse {
 	}
 	if body.EndOfStream && s.isModels {
 		answer.DynamicMetadata = s.metadata()
+		s.metrics.record(s)
 	}
 	return answer
 }
@@ -174,9 +201,13 @@ func (s *stream) readEvents(piece []byte) {
 		}
 		piece = rest
 		data, isData := bytes.CutPrefix(line, []byte("data:"))
-		if isData && !bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) {
-			s.read(data)
+		if !isData || bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) {
+			continue
 		}
+		if s.first.IsZero() {
+			s.first = time.Now()
+		}
+		s.read(data)
 	}
 	s.line = append(s.line[:0], piece...)
 }

@@ -15,8 +15,11 @@ import (
 	"testing"
 	"time"
 
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	modes "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	proc "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 
 	"extproc/tests/internal/load"
@@ -163,6 +166,38 @@ func TestNullServerAnswersInOrder(t *testing.T) {
 		}
 		if answers[0].GetRequestHeaders() == nil || answers[1].GetRequestBody() == nil || answers[2].GetResponseHeaders() == nil || answers[want-1].GetResponseBody() == nil {
 			t.Errorf("%s: the answers are not of the messages' kinds: %v", kind, answers)
+		}
+	}
+}
+
+func TestServersRefuseWhatIsNoJSON(t *testing.T) {
+	for _, name := range []string{"ours", "Go"} {
+		s := start(t, name)
+		connection, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		stream, err := proc.NewExternalProcessorClient(connection).Process(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, request := range []*proc.ProcessingRequest{
+			{Request: &proc.ProcessingRequest_RequestHeaders{RequestHeaders: &proc.HttpHeaders{Headers: &core.HeaderMap{
+				Headers: []*core.HeaderValue{{Key: ":method", RawValue: []byte("POST")}, {Key: ":path", RawValue: []byte("/v1/chat/completions")}}}}}},
+			{Request: &proc.ProcessingRequest_RequestBody{RequestBody: &proc.HttpBody{
+				Body: []byte(`{"model":"` + load.Model + `","messages":[}`), EndOfStream: true}}},
+		} {
+			if err := stream.Send(request); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := stream.Recv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if code := answer.GetImmediateResponse().GetStatus().GetCode(); i == 1 && code != 400 {
+				t.Errorf("%s: the status is %v, want 400", name, code)
+			}
 		}
 	}
 }
