@@ -322,13 +322,13 @@ func valuesTableOfReadme(t *testing.T) string {
 	root := readSchema(t)
 	leaves := root.leaves("")
 	var table strings.Builder
-	table.WriteString("| Value | Default | What it is | Example |\n| --- | --- | --- | --- |\n")
+	table.WriteString("| Value | Type | Default | What it is | Example |\n| --- | --- | --- | --- | --- |\n")
 	row := func(path, fallback string, leaf *schema) {
 		what := leaf.Description
 		if len(leaf.Enum) > 0 && leaf.Enum[0] != "" {
 			what += " One of " + code(leaf.Enum...) + "."
 		}
-		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", path, fallback, what, code(leaf.Examples...))
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s |\n", path, root.kind(leaf), fallback, what, code(leaf.Examples...))
 	}
 	explained := map[*schema]bool{}
 	for _, value := range readValues(t) {
@@ -350,11 +350,31 @@ func valuesTableOfReadme(t *testing.T) string {
 	return table.String()
 }
 
-// element returns what the elements of a list are.
-func (root *schema) element(leaf *schema) *schema {
+// resolve returns what a leaf refers to.
+func (root *schema) resolve(leaf *schema) *schema {
 	for leaf.Ref != "" {
 		leaf = root.Definitions[strings.TrimPrefix(leaf.Ref, "#/definitions/")]
 	}
+	return leaf
+}
+
+// kind returns the type of a value in words, with its range.
+func (root *schema) kind(leaf *schema) string {
+	leaf = root.resolve(leaf)
+	types, isChoice := leaf.Type.([]any)
+	if !isChoice {
+		types = []any{leaf.Type}
+	}
+	words := strings.ReplaceAll(strings.Join(strings.Fields(strings.Trim(fmt.Sprint(types), "[]")), " or "), "array", "list")
+	if leaf.Maximum != "" {
+		words += fmt.Sprintf(", %s to %s", leaf.Minimum, leaf.Maximum)
+	}
+	return words
+}
+
+// element returns what the elements of a list are.
+func (root *schema) element(leaf *schema) *schema {
+	leaf = root.resolve(leaf)
 	if leaf.Items == nil {
 		return leaf
 	}
