@@ -3,6 +3,9 @@
 
 CHART       := charts/envoy-ai-gateway
 CHART_FILES := $(shell find $(CHART) -type f) values.schema.json
+chart_copy   := $(BUILD)/charts/envoy-ai-gateway
+# As values.yaml has it.
+chart_image  := localhost/envoy-ai-gateway/extproc
 chart_tool   = $$(CACHE="$(CACHE)" tests/chart/tools.sh $(1))
 chart_report = $(BUILD)/tests/chart
 # Runs tests, and shows what they report.
@@ -13,12 +16,14 @@ chart_test   = mkdir -p $(BUILD)/tests && rm -f $(chart_report) && \
 
 ##@ Build
 
-## The chart's package, under build/charts/; its appVersion, and so the image's tag, is VERSION.
+## The chart's package, under build/charts/; its appVersion, and so the image's tag, is VERSION, its
+## image IMAGE (docs/publishing.md).
 .PHONY: chart
 chart: $(CHART_FILES)
-	@mkdir -p $(BUILD)/charts
-	@rm -f $(BUILD)/charts/*.tgz
-	$(call quiet,HELM,$(BUILD)/charts) $(call chart_tool,helm4) package $(CHART) \
+	@rm -rf $(BUILD)/charts && mkdir -p $(BUILD)/charts && cp -RL $(CHART) $(chart_copy)
+	@sed -i 's|$(chart_image):[0-9.]*|$(chart_image):$(VERSION)|; s|$(chart_image)|$(IMAGE)|' \
+	    $(addprefix $(chart_copy)/,Chart.yaml values.yaml README.md)
+	$(call quiet,HELM,$(BUILD)/charts) $(call chart_tool,helm4) package $(chart_copy) \
 	    --app-version "$(VERSION)" --destination $(BUILD)/charts > $(BUILD)/charts/log 2>&1 || \
 	    { cat $(BUILD)/charts/log; exit 1; }
 
