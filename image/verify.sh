@@ -6,9 +6,9 @@
 #
 #     CACHE=folder [FRESH=1] image/verify.sh WORK [MAKE ARGUMENTS...]
 #
-# The third-party libraries of both are those in CACHE, keyed by what goes into them; with FRESH=1 the
-# second build makes its own from the same tarballs, under the other clock. What differs stays in
-# WORK, what doesn't is removed.
+# The third-party libraries of both are those in CACHE, keyed by what goes into them; with FRESH=1
+# the second build makes its own from the same tarballs, under the other clock. What differs stays
+# in WORK, what doesn't is removed.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$1"
@@ -26,7 +26,8 @@ copy() {
         tar -C "$root" -c --null -T - --ignore-failed-read 2>/dev/null | tar -x -C "$1"
 }
 
-# build FOLDER LIBRARIES SETTINGS... -- MAKE ARGUMENTS...: SETTINGS and a command before them, for env.
+# build FOLDER LIBRARIES SETTINGS... -- MAKE ARGUMENTS...: SETTINGS are for env, and can end in a
+# command that make is run by.
 build() {
     local folder=$1 libraries=$2 settings=()
     shift 2
@@ -56,7 +57,7 @@ different=0
 for file in "$here"/build/image/*; do
     name=$(basename "$file")
     first=$(sha256sum < "$file" | cut -d ' ' -f 1)
-    second=$(sha256sum 2>/dev/null < "$elsewhere/build/image/$name" | cut -d ' ' -f 1) || second=missing
+    second=$(cat "$elsewhere/build/image/$name" 2>/dev/null | sha256sum | cut -d ' ' -f 1)
     if [ "$first" = "$second" ]; then
         printf '  %-32s sha256:%s, both times\n' "$name" "$first"
     else
@@ -71,4 +72,4 @@ if [ "$different" = 1 ]; then
 fi
 rm -rf "$work"
 echo "  the same in $(($(date +%s) - started)) s; libraries:" \
-    "$([ -n "${FRESH:-}" ] && echo 'the second time built anew' || echo 'those in the cache, both times')"
+    "those of the cache${FRESH:+; the second time built anew}"

@@ -4,7 +4,8 @@ import re
 import subprocess
 from typing import NamedTuple
 
-SECTION = re.compile(r" +\[ *(\d+)\] (\S+) +(\S+) +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) \S+ +([A-Za-z]*)")
+SECTION = re.compile(
+    r" +\[ *(\d+)\] (\S+) +(\S+) +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) \S+ +([A-Za-z]*)")
 
 
 class Section(NamedTuple):

@@ -48,7 +48,7 @@ cd "$(dirname "$0")"
 kit=$(pwd)
 export NAME={name} VERSION={version} LIBC=musl JOBS="$(nproc)" TARBALL="$kit/sources/{file}"
 export WORK="$kit/work" PREFIX="$kit/made" SYSROOT="$kit"
-export CC="{gcc} -specs=$kit/image/musl.specs --sysroot=$kit" CXX=false
+export CC="{compiler} -specs=$kit/image/musl.specs --sysroot=$kit" CXX=false CROSS="{cross}"
 image/package.sh
 cp made/lib/lib{short}.a lib/
 rm -rf made
@@ -72,9 +72,11 @@ def add_headers(tree, folder):
                 tree.file(inside, read(path))
 
 
-def kit(options, part):
+def kit(options, part, compilers):
     """The files of the kit for one library."""
     tree = Tree()
+    gcc = options.command[0]
+    machine = [word for word in options.command if word.startswith("-m")]
     libraries = set()
     words = []
     for word in link.arguments(options.command):
@@ -94,13 +96,16 @@ def kit(options, part):
                        (f"recipes/{part.name}.sh", 0o644)):
         tree.file("image/" + name, read(os.path.join(parts.IMAGE, name)), mode)
     program = os.path.basename(options.program)
-    words = dict(part._asdict(), program=program, short=part.name.removeprefix("lib"),
-                 gcc=options.command[0], ld=os.path.basename(link.linker(options.command)),
-                 rule="=" * len(program + part.name) + "=" * 5,
-                 binutils=parts.compiler()["binutils"].version)
-    tree.file("README", README.format(**words).encode())
-    tree.file("relink", RELINK.format(**words).encode(), 0o755)
-    tree.file("rebuild", REBUILD.format(**words).encode(), 0o755)
+    facts = dict(
+        part._asdict(), program=program, short=part.name.removeprefix("lib"),
+        rule="=" * len(program + part.name) + "=" * 5,
+        gcc=gcc, compiler=" ".join([gcc] + machine), cross=gcc.removesuffix("gcc"),
+        ld=os.path.basename(link.linker(options.command)),
+        binutils=next(compiler.version for name, compiler in compilers.items()
+                      if name.startswith("binutils")))
+    tree.file("README", README.format(**facts).encode())
+    tree.file("relink", RELINK.format(**facts).encode(), 0o755)
+    tree.file("rebuild", REBUILD.format(**facts).encode(), 0o755)
     return gzip.compress(tree.tar(), 6, mtime=0)
 
 
@@ -123,9 +128,10 @@ def main():
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     architecture = parts.architecture(options.program)
-    inside = parts.linked(options.map, os.path.dirname(options.map), parts.compiler())
+    compilers = parts.compiler(architecture)
+    inside = parts.linked(options.map, os.path.dirname(options.map), compilers)
     [part] = [part for part in inside if part.licence.startswith("LGPL")]
-    packed = kit(options, part)
+    packed = kit(options, part, compilers)
     if not relinks(packed, options.program):
         sys.exit("relink-kit: what it links is not the program")
     os.makedirs(options.out, exist_ok=True)

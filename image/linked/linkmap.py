@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the linker put into a program and what it left out, as its map tells it: piece by piece, each
-with the part (a name of dependencies.lock or compiler.lock) that it comes from."""
+"""What the linker put into a program and what it left out, as its map tells it: piece by piece,
+each with the part (a name of dependencies.lock or compiler.lock) that it comes from."""
 import functools
 import os
 import re
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 OURS = "ours"
 PIECE = re.compile(r"^ +(?:(\S+) +)?0x([0-9a-f]{16}) +0x([0-9a-f]+) (\S+\.l?o\)?)$")
-COMPILER = re.compile(r"^/.*/(gcc|gcc-cross)/[^/]+/[0-9]+/")
+COMPILER = re.compile(r"^/.*/gcc(-cross)?/[^/]+/[0-9]+/")
 # The recipe of google-perftools takes members of the C++ library into its archive, so named.
 TAKEN = "libstdc++-"
 
@@ -67,14 +67,12 @@ def files_of(sysroot):
 
 def part_of(piece, own, compiler):
     """The part that a piece comes from. `own` is the folder of our objects ("" for any relative
-    one), `compiler` the packages of compiler.lock."""
-    found = COMPILER.match(piece.archive)
-    if found or piece.member.startswith(TAKEN):
-        begin = "libgcc-" if found else "libstdc++-"
-        cross = bool(found) and found[1] == "gcc-cross"
-        for name in compiler:
-            if name.startswith(begin) and name.endswith("-cross") == cross:
-                return name
+    one), `compiler` the packages of the one that built it."""
+    begin = "libgcc-" if COMPILER.match(piece.archive) else \
+        "libstdc++-" if piece.member.startswith(TAKEN) else None
+    for name in compiler if begin else ():
+        if name.startswith(begin):
+            return name
     folder, file = os.path.split(piece.archive)
     part = files_of(os.path.dirname(folder)).get("lib/" + file)
     if part:

@@ -35,12 +35,12 @@ def sources():
             for row in rows("dependencies.lock") if row[5] == "debian-source"}
 
 
-def compiler():
-    """The rows of compiler.lock, with the versions that this machine has; a difference is said."""
+def compiler(machine):
+    """What compiler.lock has for a machine, in the versions that are here; a difference is said."""
     found = {}
-    for name, expected, *sha256 in rows("compiler.lock"):
+    for _, name, expected, *sha256 in (row for row in rows("compiler.lock") if row[0] == machine):
         # A package may be there and another gcc be found first.
-        command = ["gcc", "-dumpfullversion"] if name == "gcc" else \
+        command = [name, "-dumpfullversion"] if name.endswith("gcc") else \
             ["dpkg-query", "-W", "-f", "${Version}", name]
         query = subprocess.run(command, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL, check=False)

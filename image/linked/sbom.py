@@ -18,7 +18,8 @@ def locator(part, architecture):
     """The package URL. Sources came as files, so they are `generic`, known by their checksum."""
     version = quote(part.version, safe="")
     if part.from_debian:
-        return f"pkg:deb/debian/{quote(part.name, safe='')}@{version}?arch={architecture}"
+        of = "all" if part.name.endswith("-cross") else architecture
+        return f"pkg:deb/debian/{quote(part.name, safe='')}@{version}?arch={of}"
     return f"pkg:generic/{quote(part.name, safe='')}@{version}?checksum=sha256:{part.sha256}"
 
 
@@ -60,8 +61,8 @@ def package(part, architecture):
 
 
 def document(whole, inside, architecture, created):
-    """`whole` is the program (its file as the image has it, its own licence), `inside` the parts that
-    are linked into it."""
+    """`whole` is the program (its file as the image has it, its own licence), `inside` the parts
+    that are linked into it."""
     whole_package = package(whole, architecture)
     whole_package.update(
         primaryPackagePurpose="APPLICATION", supplier="NOASSERTION",

@@ -46,7 +46,7 @@ def column_of(piece):
 
 
 def table(options, in_file):
-    compilers = parts.compiler()
+    compilers = parts.compiler(parts.architecture(options.program))
     own = os.path.dirname(options.map)
     kept, dropped = linkmap.read(options.map)
     rows = collections.defaultdict(collections.Counter)
@@ -77,9 +77,10 @@ def print_table(rows, whole):
         print(f"{name:<30}" + "".join(f"{row[column]:>11}" for column in COLUMNS)
               + f"{weight(row):>13}")
         total.update(row)
-    print(f"{'(headers and gaps)':<30}" + " " * 66 + f"{whole - weight(total):>13}")
-    print(f"{'in all':<30}" + "".join(f"{total[column]:>11}" for column in COLUMNS) + f"{whole:>13}")
-    print("debug: compressed as a whole, each part's share. left out: nothing needs it (--gc-sections)")
+    gaps = whole - weight(total)
+    print(f"{'(headers and gaps)':<30}{'':>{11 * len(COLUMNS)}}{gaps:>13}")
+    print(f"{'in all':<30}" + "".join(f"{total[name]:>11}" for name in COLUMNS) + f"{whole:>13}")
+    print("debug: compressed as a whole, each part's share; left out: by --gc-sections")
 
 
 def print_largest(program):

@@ -9,7 +9,11 @@ image=$(cd "$(dirname "$0")/.." && pwd)
 names="spdx-tools beartype boolean.py license-expression uritools"
 
 # files: of the wheels, by the lock.
-files() { for name in $names; do awk -v name="$name" '$1 == name { print $3 }' "$image/dependencies.lock"; done; }
+files() {
+    for name in $names; do
+        awk -v name="$name" '$1 == name { print $3 }' "$image/dependencies.lock"
+    done
+}
 
 folder=$CACHE/spdx-tools-$(files | sha256sum | cut -c 1-16)
 if [ ! -d "$folder" ]; then

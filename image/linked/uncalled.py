@@ -8,7 +8,8 @@ import re
 import elf
 
 HEADING = re.compile(r"Relocation section '\.rela(\S+)'")
-RELOCATION = re.compile(r"([0-9a-f]+) +[0-9a-f]+ +(R_\S+) +([0-9a-f]+) \S.*?(?: ([+-]) ([0-9a-f]+))?$")
+RELOCATION = re.compile(
+    r"([0-9a-f]+) +[0-9a-f]+ +(R_\S+) +([0-9a-f]+) \S.*?(?: ([+-]) ([0-9a-f]+))?$")
 # These count from the end of the four bytes that they fill.
 FROM_THE_END = ("R_X86_64_PC32", "R_X86_64_PLT32", "R_X86_64_GOTPCREL", "R_X86_64_GOTPCRELX",
                 "R_X86_64_REX_GOTPCRELX")

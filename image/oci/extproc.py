@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Assembles the image of the program, and its debug twin: the same layers and a shell. Each has the
-bills of materials of its programs, which are left beside the images too.
+"""Assembles the image of the program, and its debug twin: the same layers and a shell. Each has
+the bills of materials of its programs, which are left beside the images too.
 
     image/oci/extproc.py --program build/extproc --map build/release/extproc.map
         --busybox build/busybox --sources CACHE/sources --name localhost/envoy-ai-gateway/extproc --version 1.0
@@ -78,7 +78,7 @@ def main():
     created = created.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     machine = parts.architecture(options.program)
-    compiler = parts.compiler()
+    compiler = parts.compiler(machine)
     try:
         inside = parts.linked(options.map, os.path.dirname(options.map), compiler)
         inside_shell = parts.linked(os.path.join(options.busybox, "map"), "", compiler)
