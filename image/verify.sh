@@ -57,7 +57,7 @@ different=0
 for file in "$here"/build/image/*; do
     name=$(basename "$file")
     first=$(sha256sum < "$file" | cut -d ' ' -f 1)
-    second=$(cat "$elsewhere/build/image/$name" 2>/dev/null | sha256sum | cut -d ' ' -f 1)
+    second=$(sha256sum "$elsewhere/build/image/$name" | cut -d ' ' -f 1) || second=missing
     if [ "$first" = "$second" ]; then
         printf '  %-32s sha256:%s, both times\n' "$name" "$first"
     else
