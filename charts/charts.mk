@@ -51,7 +51,8 @@ lint-chart:
 
 ##@ Change
 
-## Writes the chart's expected renderings (tests/chart/golden) and the table in its README.
+## Writes the chart's expected renderings (tests/chart/golden), the table in its README, and the keys that it
+## checks.
 .PHONY: golden
 golden:
-	@$(call chart_test,-run 'Rendering|Readme' -update)
+	@$(call chart_test,-run 'Rendering|Readme|Keys' -update)

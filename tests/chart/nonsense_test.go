@@ -70,6 +70,24 @@ func refusal(t *testing.T, helm, values string) (says, where string) {
 	return says, where
 }
 
+// As `helm upgrade --reuse-values` does, which takes the defaults of the chart that is installed: here
+// one that knew none of our keys. Whatever else would go wrong, this is said first.
+func TestDefaultsOfAnOlderChartAreRefused(t *testing.T) {
+	for _, helm := range helms {
+		t.Run(helm, func(t *testing.T) {
+			folder := t.TempDir() + "/envoy-ai-gateway"
+			if output, err := run(t, "", "cp", "-RL", chartFolder, folder); err != nil {
+				t.Fatalf("%v\n%s", err, output)
+			}
+			write(t, folder+"/values.yaml", "{}")
+			_, err := run(t, "", tool(t, helm), "template", release, folder)
+			if err == nil || !strings.Contains(err.Error(), "use --reset-then-reuse-values") {
+				t.Errorf("not refused, or with other words: %v", err)
+			}
+		})
+	}
+}
+
 func TestNonsenseIsRefusedWithAFixThatIsAccepted(t *testing.T) {
 	table := nonsenseTable(t)
 	for _, row := range table {
