@@ -86,6 +86,8 @@ ready     := $(BUILD)/$(LIBC).ready $(OBJ)/flags
 SOURCES   := $(sort $(shell find src -name '*.c' 2>/dev/null))
 PROTOS    := $(sort $(shell find src -name '*.proto' 2>/dev/null))
 MESSAGES  := $(PROTOS:src/%.proto=$(GEN)/%.pb-c.c)
+NAMES     := $(GEN)/sandbox/names.h
+GENERATED := $(MESSAGES) $(NAMES)
 PAGE      := $(sort $(wildcard src/pprof/page/*.mjs src/pprof/page/*.css src/pprof/page/*.html))
 ASSETS    := $(GEN)/pprof/page/assets.c
 OBJECTS   := $(SOURCES:src/%.c=$(OBJ)/src/%.o) \
@@ -113,7 +115,7 @@ $(PROGRAM): $(MAIN) $(LIBRARY) $(wildcard src/pprof/wrapped)
 $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS)) $(OBJ)/members
 	$(call quiet,AR,$@) rm -f $@ && ar qcsDP $@ $(filter %.o,$^)
 
-$(OBJ)/src/%.o: src/%.c $(ready) | $(MESSAGES)
+$(OBJ)/src/%.o: src/%.c $(ready) | $(GENERATED)
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<) $(compile) $(warnings) $(CFLAGS) $(define) $(depend) -c $< -o $@
 
@@ -124,6 +126,12 @@ $(OBJ)/gen/%.o: $(GEN)/%.c $(ready)
 $(GEN)/%.pb-c.c: src/%.proto $(BUILD)/$(LIBC).ready
 	@mkdir -p $(GEN)
 	$(call quiet,GEN,$<) protoc-c --proto_path=src --c_out=$(GEN) $<
+
+# Every system call that the C library's headers know, for who is told of one by number.
+$(NAMES): | $(BUILD)/$(LIBC).ready
+	@mkdir -p $(@D)
+	$(call quiet,GEN,$@) echo '#include <sys/syscall.h>' | $(CC) -E -dM - | LC_ALL=C sort | \
+	    sed -n 's/^#define \(SYS_\([a-z0-9_]*\)\) .*/#ifdef \1\n[\1] = "\2",\n#endif/p' > $@
 
 $(ASSETS): src/pprof/page/embed.sh $(PAGE)
 	@mkdir -p $(@D)

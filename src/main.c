@@ -17,6 +17,7 @@
 #include "healthcheck.h"
 #include "pprof/pprof.h"
 #include "pprof_metrics.h"
+#include "sandbox/sandbox.h"
 
 #ifndef EXTPROC_VERSION
 #define EXTPROC_VERSION "dev"
@@ -32,13 +33,17 @@ struct values {
     int64_t pprof_cpu_windows, pprof_block_rate_ns, pprof_mutex_fraction;
     int64_t pprof_heap_rate_bytes;  // checked here, used by the allocator long before
     int64_t log_level, log_format;
+    int64_t sandbox;
     bool is_pprof_disabled;
     bool wants_help, wants_markdown, wants_version;
 };
 
+enum { SANDBOX_ON, SANDBOX_OFF, SANDBOX_REQUIRED };  // as `sandboxes` has them
+
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const booleans[] = {"false", "true", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const sandboxes[] = {"on", "off", "required", NULL};
 static const char *const answers[] = {"false", "true", NULL};
 
 static const struct setting table[] = {
@@ -153,6 +158,15 @@ static const struct setting table[] = {
      .fallback = "logfmt",
      .choices = log_formats,
      .help = "The form of a line on standard error"},
+    {.flag = "--sandbox",
+     .environment = "EXTPROC_SANDBOX",
+     .kind = SETTING_CHOICE,
+     .offset = offsetof(struct values, sandbox),
+     .fallback = "on",
+     .choices = sandboxes,
+     .help =
+         "`on`: the program gives up all system calls that it does not need; a kernel that has no "
+         "such filter is warned of. `required`: that is an error. `off`: it keeps them"},
     {.flag = "--pprof-address",
      .environment = "PPROF_ADDRESS",
      .kind = SETTING_TEXT,
@@ -388,7 +402,24 @@ static int exit_code(enum status status) {
     return is_setting ? EXIT_BAD_SETTING : EXIT_FAILURE;
 }
 
+// Before anything that a peer may reach. False: it is required, and not to be had.
+static bool enter_sandbox(const struct values *values) {
+    if (values->sandbox == SANDBOX_OFF) {
+        log_info("system calls are not filtered", log_text("by", "EXTPROC_SANDBOX"));
+        return true;
+    }
+    bool serves_unix = strstr(values->extproc.listen, "unix:") != NULL;
+    enum status status = sandbox_start(serves_unix);
+    if (status == STATUS_OK) return true;
+    const char *reason = status == STATUS_SYSTEM ? strerror(errno) : "not in a build for tests";
+    enum log_level level = values->sandbox == SANDBOX_REQUIRED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN;
+    LOG_WRITE(level, "system calls cannot be filtered", log_text("reason", reason),
+              log_text("setting", "EXTPROC_SANDBOX"));
+    return values->sandbox != SANDBOX_REQUIRED;
+}
+
 static int run(struct values *values) {
+    if (!enter_sandbox(values)) return EXIT_FAILURE;
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -448,6 +479,8 @@ int main(int argc, char **argv) {
     }
     if (print_what_was_asked(&values)) return EXIT_SUCCESS;
     if (words == 2) values.extproc.admin_address = argv[0];
+    // One that cannot be had was said by the program that is asked.
+    if (words > 0 && values.sandbox != SANDBOX_OFF) (void)!sandbox_start(false);
     if (words > 0) return healthcheck_run(values.extproc.admin_address);
     log_init((enum log_level)values.log_level, (enum log_format)values.log_format);
     return run(&values);

@@ -31,7 +31,7 @@ test_warnings := $(warnings) -Wno-unused-function -Wno-missing-prototypes
 $(UNITS:%.c=$(OBJ)/%.run.c): $(OBJ)/%.run.c: %.c tests/unit/runner.awk
 	@mkdir -p $(@D)
 	@awk -f tests/unit/runner.awk $< > $@
-$(UNITS:%.c=$(OBJ)/%.o): $(OBJ)/%.o: $(OBJ)/%.run.c $(ready) | $(MESSAGES)
+$(UNITS:%.c=$(OBJ)/%.o): $(OBJ)/%.o: $(OBJ)/%.run.c $(ready) | $(GENERATED)
 	$(call quiet,CC,$*.c) $(compile) -I. $(test_warnings) $(CFLAGS) $(depend) -c $< -o $@
 $(UNITS:%.c=$(OBJ)/%): %: %.o $(LIBRARY)
 	$(call quiet,LINK,$@) $(CC) $(sanitize) $(LDFLAGS) -o $@ $< $(LIBRARY) \
@@ -44,7 +44,7 @@ $(UNITS:%.c=$(OBJ)/%): %: %.o $(LIBRARY)
 PROGRAM_FILES := $(wildcard tests/backend/*.c tests/truth/*.c tests/storm/*.c tests/bench/*.c)
 MAIN_FILES    := $(shell grep -l '^int main' /dev/null $(PROGRAM_FILES))
 PROGRAMS      := $(MAIN_FILES:%.c=$(BUILD)/%)
-$(PROGRAM_FILES:%.c=$(OBJ)/%.o) $(FUZZERS:%.c=$(OBJ)/%.o): $(OBJ)/%.o: %.c $(ready) | $(MESSAGES)
+$(PROGRAM_FILES:%.c=$(OBJ)/%.o) $(FUZZERS:%.c=$(OBJ)/%.o): $(OBJ)/%.o: %.c $(ready) | $(GENERATED)
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<) $(compile) -I. $(warnings) -Wno-missing-prototypes $(CFLAGS) $(depend) -c $< -o $@
 .SECONDEXPANSION:

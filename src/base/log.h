@@ -6,7 +6,8 @@
 //     log_info("listening", log_text("address", address), log_number("port", port));
 //
 // Values are escaped; a line over 4 KiB is cut and ends in cut=true. No field may hold a secret or
-// a body. Context: any thread; not in a signal handler.
+// a body. Context: any thread, signal (musl's vsnprintf, gmtime_r and strftime take no lock and
+// allocate nothing).
 #pragma once
 
 #include <stdint.h>

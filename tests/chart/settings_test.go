@@ -20,6 +20,7 @@ type setting struct{ name, fallback, allowed string }
 // byValue says of settings without a value of their own what the chart does with them.
 var byValue = map[string]string{
 	"EXTPROC_ADMIN_ADDRESS": "stays at its default: Service, NetworkPolicy and probes rely on it",
+	"EXTPROC_SANDBOX":       "is set by extProc.extraEnvVars, where a kernel or a runtime is an odd one",
 	"DISABLE_PPROF":         "is set by extProc.extraEnvVars, as the documentation says",
 }
 

@@ -54,6 +54,7 @@ func TestBadSettingIsRefusedAtStart(t *testing.T) {
 		{nil, []string{"PPROF_CPU_WINDOWS=0"}, 2, []string{"PPROF_CPU_WINDOWS", "0", "1"}},
 		{[]string{"--no-such-flag"}, nil, 2, []string{"--no-such-flag"}},
 		{[]string{"stray"}, nil, 2, []string{"stray"}},
+		{nil, []string{"EXTPROC_SANDBOX=maybe"}, 2, []string{"EXTPROC_SANDBOX", "maybe", "on", "required"}},
 		{nil, []string{"EXTPROC_LISTEN=nonsense"}, 2, []string{"--listen", "nonsense"}},
 		{nil, []string{"EXTPROC_LISTEN=127.0.0.1:70000"}, 2, []string{"--listen", "70000", "65535"}},
 		{nil, []string{"EXTPROC_ADMIN_ADDRESS=127.0.0.1"}, 2, []string{"--admin-address", "127.0.0.1"}},

@@ -6,7 +6,7 @@ TEST_C   := $(sort $(shell find tests -name '*.[ch]'))
 HEADERS  := $(filter src/%.h,$(OURS))
 SCRIPTS  := $(sort .ci/run $(shell find src image tests -name '*.sh'))
 LINTS    := lint-format lint-layers lint-headers lint-signal lint-banned lint-shell lint-paths \
-            lint-program lint-readme lint-chart lint-help
+            lint-program lint-readme lint-seccomp lint-chart lint-help
 
 ##@ Check
 
@@ -28,7 +28,7 @@ lint-layers:
 ## Each header of src compiles alone.
 .PHONY: lint-headers
 lint-headers: $(HEADERS:%.h=$(OBJ)/%.h.alone)
-$(OBJ)/%.h.alone: %.h $(ready) | $(MESSAGES)
+$(OBJ)/%.h.alone: %.h $(ready) | $(GENERATED)
 	@mkdir -p $(@D)
 	@$(compile) $(warnings) -Wno-error -fsyntax-only -x c -include $< /dev/null || \
 	    { echo "$<:1: headers: it does not compile alone. Fix: let it include what it uses"; exit 1; }

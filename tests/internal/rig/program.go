@@ -45,6 +45,11 @@ func Start(t testing.TB, name, path string, args, environment []string) *Program
 	go p.collect(reader)
 	t.Cleanup(func() {
 		p.Kill()
+		for _, line := range p.Lines() {
+			if strings.Contains(line, "system call refused") {
+				t.Errorf("%s needs what src/sandbox/syscalls.def has not: %s", name, line)
+			}
+		}
 		if t.Failed() {
 			t.Logf("the last lines of %s:\n%s", name, strings.Join(last(p.Lines(), 40), "\n"))
 		}
