@@ -100,7 +100,7 @@ def kit(options, part, compilers):
         part._asdict(), program=program, short=part.name.removeprefix("lib"),
         rule="=" * len(program + part.name) + "=" * 5,
         gcc=gcc, compiler=" ".join([gcc] + machine), cross=gcc.removesuffix("gcc"),
-        ld=os.path.basename(link.linker(options.command)),
+        ld=gcc.removesuffix("gcc") + "ld",
         binutils=next(compiler.version for name, compiler in compilers.items()
                       if name.startswith("binutils")))
     tree.file("README", README.format(**facts).encode())

@@ -121,7 +121,7 @@ type descriptor struct {
 	Annotations map[string]string
 }
 
-func (a Archive) decode(data []byte, into any) error {
+func decode(data []byte, into any) error {
 	if err := json.Unmarshal(data, into); err != nil {
 		return fmt.Errorf("%w in %.200s", err, data)
 	}
@@ -145,7 +145,7 @@ func (a Archive) blob(described descriptor) ([]byte, error) {
 // Images are all that the archive's index leads to; an error says what of the archive is broken.
 func (a Archive) Images() ([]*Image, error) {
 	var layout struct{ ImageLayoutVersion string }
-	if err := a.decode(a["oci-layout"].Data, &layout); err != nil {
+	if err := decode(a["oci-layout"].Data, &layout); err != nil {
 		return nil, err
 	}
 	if layout.ImageLayoutVersion != "1.0.0" {
@@ -156,7 +156,7 @@ func (a Archive) Images() ([]*Image, error) {
 
 func (a Archive) images(index []byte, name string) (images []*Image, err error) {
 	var read struct{ Manifests []descriptor }
-	if err := a.decode(index, &read); err != nil {
+	if err := decode(index, &read); err != nil {
 		return nil, err
 	}
 	for _, described := range read.Manifests {
@@ -192,7 +192,7 @@ func (a Archive) image(data []byte) (*Image, error) {
 		Config descriptor
 		Layers []descriptor
 	}
-	if err := a.decode(data, &manifest); err != nil {
+	if err := decode(data, &manifest); err != nil {
 		return nil, err
 	}
 	data, err := a.blob(manifest.Config)
@@ -207,7 +207,7 @@ func (a Archive) image(data []byte) (*Image, error) {
 			DiffIDs []string `json:"diff_ids"`
 		}
 	}
-	if err := a.decode(data, &config); err != nil {
+	if err := decode(data, &config); err != nil {
 		return nil, err
 	}
 	image := &Image{Architecture: config.Architecture, OS: config.OS, Created: config.Created,
