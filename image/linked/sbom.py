@@ -9,6 +9,18 @@ from urllib.parse import quote
 
 import parts
 
+# What the vulnerability database of NIST calls them, as vendor:product; scanners go by these names
+# where there is no package manager. The others have none that we know.
+KNOWN_AS = {
+    "busybox": "busybox:busybox",
+    "libmicrohttpd": "gnu:libmicrohttpd",
+    "libuv1": "libuv:libuv",
+    "musl": "musl-libc:musl",
+    "nghttp2": "nghttp2:nghttp2",
+    "protobuf-c": "protobuf-c_project:protobuf-c",
+    "zlib": "zlib:zlib",
+}
+
 
 def identifier(name):
     return "SPDXRef-Package-" + re.sub(r"[^A-Za-z0-9.-]+", "-", name)
@@ -53,6 +65,12 @@ def package(part, architecture):
             "referenceLocator": locator(part, architecture),
         }],
     }
+    if part.name in KNOWN_AS:
+        described["externalRefs"].append({
+            "referenceCategory": "SECURITY",
+            "referenceType": "cpe23Type",
+            "referenceLocator": f"cpe:2.3:a:{KNOWN_AS[part.name]}:{part.version}:*:*:*:*:*:*:*",
+        })
     if part.file:
         described["packageFileName"] = part.file
     if part.sha256:
