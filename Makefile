@@ -10,11 +10,10 @@
 #@   RUNS=20000 SECONDS=60     runs of each fuzzer in `fuzz`, seconds of each in `test-fuzz`
 #@   CACHE=folder              third-party sources and libraries (~/.cache/extproc-build)
 #@   TARBALLS=folder           take the sources named in image/dependencies.lock from here
-#@   BUILD=build               where everything that is made goes
+#@   BUILD=build               where everything that is made goes (build/ARCH if it is another machine's)
 #@   VERSION=v1.2.3            what the program says it is (git describe)
 #@   CFLAGS= LDFLAGS=          added last to ours
 
-BUILD ?= build
 SAN ?=
 OPT ?= -O2
 WERROR ?= 1
@@ -23,6 +22,8 @@ XDG_CACHE_HOME ?= $(HOME)/.cache
 CACHE ?= $(XDG_CACHE_HOME)/extproc-build
 TARBALLS ?=
 VERSION := $(or $(VERSION),$(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+
+include image/machine.mk
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -46,7 +47,7 @@ OBJ := $(BUILD)/$(VARIANT)
 GEN := $(BUILD)/gen
 
 # Flags by purpose.
-language  := -std=gnu11 -D_GNU_SOURCE -Isrc -I$(GEN)
+language  := -std=gnu11 -D_GNU_SOURCE -Isrc -Isrc/pprof/stack/$(ARCH) -I$(GEN)
 warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
              -Wold-style-definition -Wwrite-strings -Wformat=2 -Wno-format-nonliteral \
              -Wnull-dereference $(if $(filter 0,$(WERROR)),,-Werror)
@@ -57,8 +58,7 @@ debug     := -g1 -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fasynchro
 repeat    := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(BUILD)/=
 sections  := -fPIE -fvisibility=hidden -ffunction-sections -fdata-sections
 ifeq ($(SAN),)
-# Our headers before gcc's: it brings a backtrace.h of its own.
-CC        := gcc -specs=image/musl.specs --sysroot=$(BUILD)/musl -isystem $(BUILD)/musl/include
+CC        := $(CROSS)gcc $(MACHINE) -specs=image/musl.specs --sysroot=$(BUILD)/musl
 hardening := -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
 # ld gives functions that it drops the address 0 in the debug data: nothing real may lie there, or
 # it takes their names.
@@ -113,7 +113,7 @@ $(PROGRAM): $(MAIN) $(LIBRARY) $(wildcard src/pprof/wrapped)
 	$(call quiet,LINK,$@) $(linking) -Wl,-Map=$(OBJ)/extproc.map -o $@
 
 $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS)) $(OBJ)/members
-	$(call quiet,AR,$@) rm -f $@ && ar qcsDP $@ $(filter %.o,$^)
+	$(call quiet,AR,$@) rm -f $@ && $(CROSS)ar qcsDP $@ $(filter %.o,$^)
 
 $(OBJ)/src/%.o: src/%.c $(ready) | $(GENERATED)
 	@mkdir -p $(@D)

@@ -5,16 +5,21 @@
 
 LIBRARY_INPUTS := $(addprefix image/,dependencies.lock fetch.sh sysroot.sh package.sh musl.specs) \
                   $(shell find image/recipes image/patches image/runtime image/gperftools -type f) \
-                  $(realpath $(shell command -v gcc))
+                  $(realpath $(shell command -v $(CROSS)gcc))
 
 # Looked at again when an input is newer; .ready changes only if the link then points elsewhere.
 $(BUILD)/%.ready: $(BUILD)/%.checked
 	@readlink $(BUILD)/$* | cmp -s - $@ || readlink $(BUILD)/$* > $@
 $(BUILD)/%.checked: $(LIBRARY_INPUTS)
 	@mkdir -p $(@D)
-	@image/tools.sh need build
-	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" JOBS=$(JOBS) image/sysroot.sh $* $(BUILD)/$*
+	@image/tools.sh need $(build_tools)
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" JOBS=$(JOBS) CROSS="$(CROSS)" MACHINE="$(MACHINE)" \
+	    image/sysroot.sh $* $(BUILD)/$*
 	@touch $@
+
+$(BUILD)/qemu.ready: image/tools.sh
+	@mkdir -p $(@D)
+	@image/tools.sh need qemu && touch $@
 
 ##@ Start here
 

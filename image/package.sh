@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds one third-party package: unpack, patch, run recipes/NAME.sh in the source folder, leave the
 # result in PREFIX. Called by sysroot.sh, which sets: CACHE, LIBC (musl or glibc), PREFIX, WORK,
-# TARBALL, NAME, VERSION, JOBS, CC, CXX.
+# TARBALL, NAME, VERSION, JOBS, CC, CXX, CROSS (what the other tools' names begin with).
 set -eu
 image=$(cd "$(dirname "$0")" && pwd)
 source=$WORK/$NAME-$VERSION
@@ -32,7 +32,7 @@ CFLAGS="$CFLAGS -ffile-prefix-map=/usr=usr -ffile-prefix-map=$image=image"
 CFLAGS="$CFLAGS ${SYSROOT:+-ffile-prefix-map=$SYSROOT=$LIBC}"
 CFLAGS="$CFLAGS -ffile-prefix-map=$WORK=$NAME-$VERSION -ffile-prefix-map=$source=$NAME-$VERSION"
 HARDENING="-fstack-protector-strong -fstack-clash-protection"
-export CC CXX CFLAGS HARDENING PREFIX JOBS LIBC
+export CC CXX CROSS CFLAGS HARDENING PREFIX JOBS LIBC
 mkdir "$WORK/made"
 
 # compile_archive OUT.a FLAGS -- FILES...: compiles C and C++ files into a static library.
@@ -63,7 +63,7 @@ compile_archive() {
         echo "$compiler $CFLAGS $HARDENING$flags -c $file -o $objects/$object"
     done | xargs -P "$JOBS" -d '\n' -n 1 sh -c
     rm -f "$archive"
-    (cd "$objects" && ar rcsD "$archive" -- *.o)
+    (cd "$objects" && "${CROSS}ar" rcsD "$archive" -- *.o)
 }
 
 # shellcheck source=/dev/null

@@ -3,8 +3,10 @@
 # Builds the third-party libraries for one C library and lets LINK point at the result: a folder
 # with include and lib.
 #
-#     CACHE=folder JOBS=n [TARBALLS=folder] image/sysroot.sh musl|glibc|glibc-thread LINK
+#     CACHE=folder JOBS=n [TARBALLS=folder] [CROSS=prefix-] [MACHINE=flags] \
+#         image/sysroot.sh musl|glibc|glibc-thread LINK
 #
+# For another machine, CROSS begins the compiler's name and MACHINE is what its calls want.
 # Each package is kept in CACHE/packages under a key: the hash of everything that goes into it (its
 # line in the lock, its recipe, patches and inputs, the C library below it, the compiler). A sysroot
 # is the union of its packages, in CACHE/sysroots under the hash of their keys, and `parts` in it
@@ -15,7 +17,8 @@ set -euo pipefail
 image=$(cd "$(dirname "$0")" && pwd)
 libc=$1 link=$2
 # What was said to our make is not meant for the makes of others: VERSION=1, CFLAGS=...
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES ARCH
+export CROSS=${CROSS:-}
 
 # The longest first: two are built at a time.
 libraries="libmicrohttpd libuv1 google-perftools nghttp2 libbacktrace yyjson protobuf-c cmocka zlib"
@@ -28,7 +31,7 @@ glibc-thread) libraries=${libraries/google-perftools /} cflags=" -fsanitize=thre
 esac
 
 hash() { sha256sum | cut -c 1-16; }
-compiler=$(gcc --version | head -n 1)
+compiler="$("${CROSS}gcc" --version | head -n 1)${MACHINE:+ $MACHINE}"
 
 # key NAME: everything that decides what comes out of building NAME.
 key() {
@@ -55,7 +58,7 @@ build() {
     . "$image/step.sh"
     NAME=$name VERSION=$version LIBC=$libc TARBALL=$CACHE/sources/$tarball PREFIX=$package.new \
         WORK=$CACHE/work/$name-$key CC="$CC" CXX="$CXX" SYSROOT=${SYSROOT:-} JOBS=$JOBS \
-        step "$name $version for $libc" "$CACHE/logs/$name-$libc.log" "$image/package.sh"
+        step "$name $version for ${CROSS%%-*}${CROSS:+ }$libc" "$CACHE/logs/$CROSS$name-$libc.log" "$image/package.sh"
     mv "$package.new" "$package"
 }
 
@@ -64,7 +67,8 @@ CACHE=$(cd "$CACHE" && pwd)
 exec 9> "$CACHE/lock"
 flock 9
 
-CC="gcc$cflags" CXX="g++$cflags"
+flags="${MACHINE:+ $MACHINE}$cflags"
+CC="${CROSS}gcc$flags" CXX="${CROSS}g++$flags"
 packages=
 if [ "$libc" = musl ]; then
     musl_key=$(key musl)
@@ -86,8 +90,8 @@ if [ ! -d "$sysroot" ]; then
     "$image/fetch.sh" ${musl_key:+musl} $libraries
     if [ "$libc" = musl ]; then
         build musl "$musl_key"
-        CC="gcc -specs=$image/musl.specs --sysroot=$SYSROOT"
-        CXX="g++ -specs=$image/musl.specs --sysroot=$SYSROOT"
+        specs="-specs=$image/musl.specs --sysroot=$SYSROOT"
+        CC="$CC $specs" CXX="$CXX $specs"
     fi
     export -f build
     export image libc CC CXX SYSROOT

@@ -19,6 +19,8 @@ build  gzip                 gzip
 build  bzip2                bzip2
 build  xz-utils             xz
 build  protobuf-c-compiler  protoc-c
+arm64  g++-aarch64-linux-gnu  aarch64-linux-gnu-g++
+qemu   qemu-user-static     qemu-aarch64-static
 pip    python3              python3
 pip    python3-pip          python3:pip
 run    python3              python3
@@ -86,13 +88,13 @@ need() {
 }
 
 doctor() {
-    for group in build pip run npm test page lint verify kind node; do
+    for group in build arm64 qemu pip run npm test page lint verify kind node; do
         rows "$group" | while read -r package proof; do
             if is_there "$proof"; then
                 where=$(command -v "$proof" || echo "$proof")
-                printf '%-6s %-20s found    %s\n' "$group" "$package" "$where"
+                printf '%-6s %-21s found    %s\n' "$group" "$package" "$where"
             else
-                printf '%-6s %-20s MISSING  apt-get install %s\n' "$group" "$package" "$package"
+                printf '%-6s %-21s MISSING  apt-get install %s\n' "$group" "$package" "$package"
             fi
         done
     done

@@ -4,12 +4,14 @@
 # with busybox and the list of its applets. Kept in CACHE/packages under the hash of everything that
 # goes into it.
 #
-#     CACHE=folder JOBS=n [TARBALLS=folder] image/oci/busybox.sh SYSROOT LINK
+#     CACHE=folder JOBS=n [TARBALLS=folder] [CROSS=prefix-] [MACHINE=flags] \
+#         image/oci/busybox.sh SYSROOT LINK
 set -euo pipefail
 image=$(cd "$(dirname "$0")/.." && pwd)
 sysroot=$(realpath "$1") link=$2
 # What was said to our make is not meant for the makes of others: VERSION=1, CFLAGS=...
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES ARCH
+export CROSS=${CROSS:-}
 mkdir -p "$(dirname "$link")"
 CACHE=$(cd "$CACHE" && pwd)
 export CACHE JOBS
@@ -17,7 +19,7 @@ export CACHE JOBS
 row=$(grep '^busybox ' "$image/dependencies.lock")
 read -r NAME VERSION tarball _ <<< "$row"
 key=$({
-    gcc --version | head -n 1
+    echo "$("${CROSS}gcc" --version | head -n 1)${MACHINE:+ $MACHINE}"
     echo "$row $(basename "$sysroot")"
     cat "$image/package.sh" "$image/recipes/busybox.sh" "$image/busybox/config"
 } | sha256sum | cut -c 1-16)
@@ -32,8 +34,9 @@ if [ ! -d "$package" ]; then
     mkdir -p "$CACHE/work" "$CACHE/logs" "$CACHE/packages"
     export NAME VERSION LIBC=musl TARBALL=$CACHE/sources/$tarball
     export PREFIX=$package.new WORK=$CACHE/work/busybox-$key
-    export SYSROOT=$sysroot CC="gcc -specs=$image/musl.specs --sysroot=$sysroot" CXX=false
-    step "busybox $VERSION for musl" "$CACHE/logs/busybox-musl.log" "$image/package.sh"
+    export SYSROOT=$sysroot CXX=false
+    export CC="${CROSS}gcc ${MACHINE:-} -specs=$image/musl.specs --sysroot=$sysroot"
+    step "busybox $VERSION for ${CROSS%%-*}${CROSS:+ }musl" "$CACHE/logs/${CROSS}busybox-musl.log" "$image/package.sh"
     mv "$package.new" "$package"
 fi
 ln -sfn "$package/bin" "$link"

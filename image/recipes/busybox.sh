@@ -4,7 +4,7 @@
 # It is no library: nothing but the image takes it.
 export KCONFIG_NOTIMESTAMP=1
 make_busybox() {
-    make -j "$JOBS" HOSTCC=gcc CC="$CC" SKIP_STRIP=y \
+    make -j "$JOBS" HOSTCC=gcc CROSS_COMPILE="$CROSS" CC="$CC" SKIP_STRIP=y \
         CONFIG_EXTRA_CFLAGS="$CFLAGS $HARDENING -g0" "$@"
 }
 # Its allnoconfig takes no list of exceptions, and asks nothing about what it turned off. So:
@@ -23,6 +23,8 @@ if grep -vxFf .config wanted; then
 fi
 make_busybox busybox
 mkdir "$PREFIX/bin"
-strip -o "$PREFIX/bin/busybox" busybox
-"$PREFIX/bin/busybox" --list > "$PREFIX/bin/applets"
+"${CROSS}strip" -o "$PREFIX/bin/busybox" busybox
+# Asking the program itself would take the machine that it is for.
+make_busybox busybox.links
+sed 's,.*/,,' busybox.links | LC_ALL=C sort > "$PREFIX/bin/applets"
 cp busybox_unstripped.map "$PREFIX/bin/map"

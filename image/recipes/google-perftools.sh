@@ -7,9 +7,8 @@
 # glibc. Of its code only the balanced tree is taken; what else the allocator needs is in
 # runtime/cxx.cc. Both go into the same archive. _GLIBCXX_ASSERTIONS keeps the string and exception
 # classes out.
-compiler=$(gcc -dumpversion)
-headers="-nostdinc++ -isystem $image/gperftools/include -isystem /usr/include/c++/$compiler
-    -isystem /usr/include/$(gcc -print-multiarch)/c++/$compiler"
+headers="-nostdinc++ -isystem $image/gperftools/include $("${CROSS}g++" -E -v -x c++ /dev/null 2>&1 |
+    grep '^ .*/c++/' | grep -v /backward | xargs realpath | sed 's/^/-isystem /')"
 mkdir -p generated/gperftools
 sed "s/@TC_VERSION_MAJOR@/${VERSION%.*}/; s/@TC_VERSION_MINOR@/${VERSION#*.}/
     s/@TC_VERSION_PATCH@//; s/@ac_cv_have_struct_mallinfo2*@/0/g; /^#undef PERFTOOLS_NOTHROW/d" \
@@ -24,7 +23,7 @@ compile_archive "$PREFIX/lib/libtcmalloc.a" $headers -std=gnu++17 -w -fno-except
     -I"$image/gperftools" -Igenerated -Isrc -- \
     $(for unit in $units; do echo "src/$unit.cc"; done) "$image/runtime/cxx.cc"
 cd "$WORK" || exit
-ar x "$(g++ -print-file-name=libstdc++.a)" tree.o
+"${CROSS}ar" x "$("${CROSS}g++" -print-file-name=libstdc++.a)" tree.o
 # The name tells the bill of materials whose it is.
 mv tree.o libstdc++-tree.o
-ar rsD "$PREFIX/lib/libtcmalloc.a" libstdc++-tree.o
+"${CROSS}ar" rsD "$PREFIX/lib/libtcmalloc.a" libstdc++-tree.o

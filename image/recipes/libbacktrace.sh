@@ -3,7 +3,7 @@
 # Reads the program's own DWARF. It inflates compressed sections by itself; the machine's zlib and
 # lzma, which configure would find, are not ours.
 cd "$WORK/made" || exit
-"$source/configure" --host="$(gcc -dumpmachine)" --prefix="$PREFIX" --disable-shared \
+"$source/configure" --host="$("${CROSS}gcc" -dumpmachine)" --prefix="$PREFIX" --disable-shared \
     --enable-static ac_cv_lib_z_compress=no ac_cv_lib_lzma_lzma_auto_decoder=no \
     CFLAGS="$CFLAGS $HARDENING"
 make -j "$JOBS" libbacktrace.la

@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2154  # what package.sh sets
 # An HTTP/1.1 server and basic authentication, nothing else.
 cd "$WORK/made" || exit
-"$source/configure" --host="$(gcc -dumpmachine)" --prefix="$PREFIX" --disable-shared \
+"$source/configure" --host="$("${CROSS}gcc" -dumpmachine)" --prefix="$PREFIX" --disable-shared \
     --enable-static --enable-bauth --disable-dauth --disable-https --disable-postprocessor \
     --disable-httpupgrade --disable-cookie --disable-nls --disable-doc --disable-examples \
     --disable-tools --disable-curl --enable-asserts=no CFLAGS="$CFLAGS $HARDENING"

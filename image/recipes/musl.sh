@@ -4,12 +4,14 @@
 # Without the stack protector, which it sets up itself. Its own compiler wrapper isn't used
 # (musl.specs is), so it is not kept.
 cd "$WORK/made" || exit
-"$source/configure" --prefix="$PREFIX" --syslibdir="$PREFIX/lib" --disable-shared \
+"$source/configure" CROSS_COMPILE="$CROSS" --prefix="$PREFIX" --syslibdir="$PREFIX/lib" --disable-shared \
     CFLAGS="$CFLAGS -fno-stack-protector"
 make -j "$JOBS"
 make install
 rm -rf "${PREFIX:?}/bin" "$PREFIX/lib/musl-gcc.specs"
-ln -s . "$PREFIX/usr"  # gcc looks for headers in SYSROOT/usr/include
 # The kernel's own headers, which libuv and we include.
-ln -s /usr/include/linux /usr/include/asm-generic "$PREFIX/include/"
-ln -s "/usr/include/$(gcc -print-multiarch)/asm" "$PREFIX/include/asm"
+for folder in linux asm-generic asm; do
+    for place in "/usr/${CROSS%-}/include" "/usr/include/$("${CROSS}gcc" -print-multiarch)"; do
+        [ ! -d "$place/$folder" ] || ln -s "$place/$folder" "$PREFIX/include/"
+    done
+done

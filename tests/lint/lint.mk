@@ -3,7 +3,8 @@
 
 OURS     := $(sort $(shell find src -name '*.[ch]'))
 TEST_C   := $(sort $(shell find tests -name '*.[ch]'))
-HEADERS  := $(filter src/%.h,$(OURS))
+MACHINES := $(filter-out src/pprof/stack/$(ARCH)/%,$(wildcard src/pprof/stack/*/registers.h))
+HEADERS  := $(filter-out $(MACHINES),$(filter src/%.h,$(OURS)))
 SCRIPTS  := $(sort .ci/run $(shell find src image tests -name '*.sh'))
 LINTS    := lint-format lint-layers lint-headers lint-signal lint-banned lint-shell lint-paths \
             lint-program lint-readme lint-seccomp lint-chart lint-help

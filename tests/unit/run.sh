@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs built unit tests, JOBS at a time, and says which tests failed and how to run one again.
 #
-#     JOBS=n KNOBS='SAN=thread' tests/unit/run.sh FOLDER COUNTS FILE...    FOLDER/FILE is the program of FILE.c
+#     JOBS=n KNOBS='SAN=thread' [EMULATOR=program] tests/unit/run.sh FOLDER COUNTS FILE...    FOLDER/FILE is the program of FILE.c
 #
 # COUNTS gets "passed failed". Each file has two minutes.
 set -eu
@@ -11,7 +11,7 @@ shift 2
 export TSAN_OPTIONS="suppressions=tests/unit/known-races ${TSAN_OPTIONS:-}"
 
 printf '%s\n' "$@" | xargs -r -P "$JOBS" -I {} sh -c \
-    "timeout 120 '$folder/{}' > '$folder/{}.tap' 2> '$folder/{}.err' < /dev/null
+    "timeout 120 ${EMULATOR:-} '$folder/{}' > '$folder/{}.tap' 2> '$folder/{}.err' < /dev/null
     echo \$? > '$folder/{}.exit'"
 
 passed=0 failed=0

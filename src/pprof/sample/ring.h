@@ -26,7 +26,7 @@ struct tick {
     uint32_t labels;
     bool is_complete;
     char thread[THREAD_NAME_BYTES];
-    uintptr_t words[LEAF_WORDS];       // at the interrupted stack pointer
+    uintptr_t words[LEAF_WORDS];       // where the leaf's caller may be
     uintptr_t addresses[STACK_DEPTH];  // the interrupted instruction, then return addresses
 };
 

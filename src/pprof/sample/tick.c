@@ -11,13 +11,20 @@ _Atomic(struct ring *) tick_ring;
 atomic_uint tick_in_flight;
 atomic_ullong tick_recorded, tick_dropped;
 
-NO_SANITIZE_ADDRESS static void read_words(uintptr_t words[LEAF_WORDS], uintptr_t low,
+NO_SANITIZE_ADDRESS static void read_words(uintptr_t words[LEAF_WORDS],
+                                           const struct machine_registers *registers,
                                            uintptr_t high) {
-    bool is_inside = low % sizeof(uintptr_t) == 0 && low < high &&
-                     high - low >= LEAF_WORDS * sizeof words[0];
-    for (int i = 0; i < LEAF_WORDS; i++) {
-        words[i] = is_inside ? ((const uintptr_t *)low)[i] : 0;
-    }
+    const uintptr_t *low = (const uintptr_t *)registers->sp;
+    bool is_inside = registers->sp % sizeof *low == 0 && registers->sp < high &&
+                     high - registers->sp >= 2 * sizeof *low;
+    // A frame record there that is linked is in the chain. The unwind table can't tell: on AArch64
+    // its rows are the same before and after the instruction that links it.
+    bool is_linked = registers->fp == registers->sp;
+    bool is_told = is_inside && !is_linked;
+    words[LEAF_CALLER_IN_CHAIN] = 0;
+    words[LEAF_CALLER_IN_WORD_0] = is_told ? plain_address(low[0]) : 0;
+    words[LEAF_CALLER_IN_WORD_1] = is_told ? plain_address(low[1]) : 0;
+    words[LEAF_CALLER_IN_LINK] = registers->link;
 }
 
 static void fill(struct tick *tick, const struct thread *thread, uint32_t weight,
@@ -25,7 +32,7 @@ static void fill(struct tick *tick, const struct thread *thread, uint32_t weight
     struct machine_registers registers = machine_registers_of(context);
     tick->weight = weight;
     tick->addresses[0] = registers.pc;
-    read_words(tick->words, registers.sp, thread->stack_high);
+    read_words(tick->words, &registers, thread->stack_high);
     struct walk_result walk = walk_frames(registers.fp, registers.sp, thread->stack_high,
                                           tick->addresses + 1, STACK_DEPTH - 1);
     tick->depth = 1 + walk.depth;

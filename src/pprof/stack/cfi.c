@@ -40,7 +40,8 @@ enum {
     CFA_VAL_OFFSET = 0x14,
     CFA_VAL_OFFSET_SF = 0x15,
     CFA_VAL_EXPRESSION = 0x16,
-    CFA_GNU_ARGS_SIZE = 0x2e,  // LSB core 5.0 section 10.5.2
+    CFA_AARCH64_NEGATE_RA_STATE = 0x2d,  // DWARF for the Arm 64-bit Architecture, section 4.4
+    CFA_GNU_ARGS_SIZE = 0x2e,            // LSB core 5.0 section 10.5.2
 };
 
 enum { REMEMBERED_STATES = 8, IS_EXPRESSION = UINT32_MAX };
@@ -59,6 +60,7 @@ struct table_entry {
 struct common {
     uint64_t code_alignment;
     int64_t data_alignment;
+    uint64_t return_register;
     uint8_t pc_encoding;
     bool has_augmentation_data;
     struct cursor instructions;
@@ -72,6 +74,7 @@ struct function {
 
 struct machine_state {
     struct cfi_row row;
+    struct cfi_row initial;  // after the common entry's instructions
     struct cfi_row remembered[REMEMBERED_STATES];
     int remembered_count;
     uintptr_t location;
@@ -170,11 +173,7 @@ static enum status read_common(const struct cfi_image *image, uintptr_t address,
     if (cursor.is_bad) return STATUS_TRUNCATED;
     struct common common = {.code_alignment = read_uleb(&cursor),
                             .data_alignment = read_sleb(&cursor)};
-    if (version == 1) {
-        skip(&cursor, 1);  // the return address register
-    } else {
-        read_uleb(&cursor);
-    }
+    common.return_register = version == 1 ? read_fixed(&cursor, 1) : read_uleb(&cursor);
     if (*augmentation == 'z') {
         common.has_augmentation_data = true;
         uint64_t len = read_uleb(&cursor);
@@ -269,29 +268,48 @@ static void recall(struct machine_state *state, struct cursor *cursor) {
     state->row = state->remembered[--state->remembered_count];
 }
 
-// Instructions that say where other registers are kept: only their operands are stepped over.
-static void skip_operands(struct cursor *cursor, uint8_t code) {
+static int64_t scaled(int64_t factor, const struct common *common) {
+    return (int64_t)((uint64_t)factor * (uint64_t)common->data_alignment);
+}
+
+// Says where `reg` is kept, of which only the return address matters.
+static void place(struct machine_state *state, const struct common *common, uint64_t reg,
+                  enum cfi_caller caller, int64_t offset) {
+    if (reg != common->return_register) return;
+    state->row.caller = caller;
+    state->row.caller_offset = offset;
+}
+
+static void restore(struct machine_state *state, const struct common *common, uint64_t reg) {
+    place(state, common, reg, state->initial.caller, state->initial.caller_offset);
+}
+
+// Instructions that say where a register is kept, and those that say nothing.
+static void run_placement(struct machine_state *state, struct cursor *cursor,
+                          const struct common *common, uint8_t code) {
+    if (code == CFA_NOP || code == CFA_AARCH64_NEGATE_RA_STATE) return;
+    uint64_t reg = read_uleb(cursor);  // for CFA_GNU_ARGS_SIZE it is a size
     switch (code) {
-    case CFA_NOP: return;
-    case CFA_RESTORE_EXTENDED:
-    case CFA_UNDEFINED:
-    case CFA_SAME_VALUE:
-    case CFA_GNU_ARGS_SIZE: read_uleb(cursor); return;
+    case CFA_GNU_ARGS_SIZE: return;
+    case CFA_RESTORE_EXTENDED: restore(state, common, reg); return;
+    case CFA_UNDEFINED: place(state, common, reg, CFI_CALLER_UNKNOWN, 0); return;
+    case CFA_SAME_VALUE: place(state, common, reg, CFI_CALLER_IN_REGISTER, 0); return;
     case CFA_OFFSET_EXTENDED:
+        place(state, common, reg, CFI_CALLER_SAVED, scaled((int64_t)read_uleb(cursor), common));
+        return;
+    case CFA_OFFSET_EXTENDED_SF:
+        place(state, common, reg, CFI_CALLER_SAVED, scaled(read_sleb(cursor), common));
+        return;
     case CFA_REGISTER:
     case CFA_VAL_OFFSET:
-    case CFA_OFFSET_EXTENDED_SF:  // LEB128 numbers end alike, signed or not
-    case CFA_VAL_OFFSET_SF:
+    case CFA_VAL_OFFSET_SF:  // LEB128 numbers end alike, signed or not
         read_uleb(cursor);
-        read_uleb(cursor);
-        return;
+        break;
     case CFA_EXPRESSION:
-    case CFA_VAL_EXPRESSION:
-        read_uleb(cursor);
-        skip(cursor, read_uleb(cursor));
-        return;
+    case CFA_VAL_EXPRESSION: skip(cursor, read_uleb(cursor)); break;
     default: cursor->is_bad = true; return;
     }
+    place(state, common, reg, CFI_CALLER_UNKNOWN, 0);
 }
 
 // Runs one instruction; advances `location` where it says so.
@@ -299,12 +317,14 @@ static void run_instruction(struct machine_state *state, struct cursor *cursor,
                             const struct common *common) {
     uint8_t code = (uint8_t)read_fixed(cursor, 1);
     uint8_t low_bits = code & 0x3f;
-    int64_t scale = common->data_alignment;
     uintptr_t step = 0;
     switch (code & 0xc0) {
     case CFA_ADVANCE_LOC: state->location += low_bits * common->code_alignment; return;
-    case CFA_OFFSET: read_uleb(cursor); return;
-    case CFA_RESTORE: return;
+    case CFA_OFFSET:
+        place(state, common, low_bits, CFI_CALLER_SAVED,
+              scaled((int64_t)read_uleb(cursor), common));
+        return;
+    case CFA_RESTORE: restore(state, common, low_bits); return;
     default: break;
     }
     switch (code) {
@@ -320,18 +340,16 @@ static void run_instruction(struct machine_state *state, struct cursor *cursor,
         return;
     case CFA_DEF_CFA_SF:
         state->row.reg = (uint32_t)read_uleb(cursor);
-        state->row.offset = (int64_t)((uint64_t)read_sleb(cursor) * (uint64_t)scale);
+        state->row.offset = scaled(read_sleb(cursor), common);
         return;
     case CFA_DEF_CFA_REGISTER: state->row.reg = (uint32_t)read_uleb(cursor); return;
     case CFA_DEF_CFA_OFFSET: state->row.offset = (int64_t)read_uleb(cursor); return;
-    case CFA_DEF_CFA_OFFSET_SF:
-        state->row.offset = (int64_t)((uint64_t)read_sleb(cursor) * (uint64_t)scale);
-        return;
+    case CFA_DEF_CFA_OFFSET_SF: state->row.offset = scaled(read_sleb(cursor), common); return;
     case CFA_DEF_CFA_EXPRESSION:
         state->row.reg = IS_EXPRESSION;
         skip(cursor, read_uleb(cursor));
         return;
-    default: skip_operands(cursor, code); return;
+    default: run_placement(state, cursor, common, code); return;
     }
     state->location += step * common->code_alignment;
 }
@@ -362,6 +380,7 @@ enum status cfi_find_row(const struct cfi_image *image, uintptr_t pc, struct cfi
     struct machine_state state = {.location = function.start};
     status = run(&state, function.common.instructions, &function.common, UINTPTR_MAX);
     if (status != STATUS_OK) return status;
+    state.initial = state.row;
     status = run(&state, function.instructions, &function.common, pc);
     if (status != STATUS_OK) return status;
     if (state.row.reg == IS_EXPRESSION) return STATUS_UNSUPPORTED;

@@ -16,10 +16,20 @@ struct cfi_image {
     const uint8_t *eh_frame_hdr;  // inside it; NULL: none
 };
 
-// The rule in force: the canonical frame address is `reg` + `offset`.
+// Where a function's return address is at one of its instructions.
+enum cfi_caller {
+    CFI_CALLER_IN_REGISTER,  // where the call put it, on machines that keep it in a register
+    CFI_CALLER_SAVED,        // in memory
+    CFI_CALLER_UNKNOWN,      // nobody called, or the table says it in a way that no code in use has
+};
+
+// The rules in force: the canonical frame address is `reg` + `offset`, and a saved return address
+// lies at that + `caller_offset`.
 struct cfi_row {
     uint32_t reg;  // DWARF number
     int64_t offset;
+    enum cfi_caller caller;
+    int64_t caller_offset;
 };
 
 // STATUS_NOT_FOUND: no row covers pc. STATUS_UNSUPPORTED: the address is an expression, or the

@@ -6,8 +6,13 @@
 #include <stdint.h>
 #include <ucontext.h>
 
+// amd64/ or arm64/, by the compiler's -I: the registers one by one; plain_address, which takes the
+// signature out of a return address; DWARF_STACK_POINTER, the register's number in unwind tables.
+#include <registers.h>
+
 struct machine_registers {
     uintptr_t pc, sp, fp;
+    uintptr_t link;  // where the caller may be kept instead of on the stack; 0: no such register
 };
 
 // A frame record, where the frame pointer points: the caller's record, then the return address.
@@ -17,14 +22,9 @@ struct machine_frame {
     uintptr_t return_address;
 };
 
-enum {
-    DWARF_FRAME_POINTER = 6,  // System V ABI x86-64, figure 3.36: register numbers
-    DWARF_STACK_POINTER = 7,
-};
-
 static inline struct machine_registers machine_registers_of(const ucontext_t *context) {
-    const greg_t *registers = context->uc_mcontext.gregs;
-    return (struct machine_registers){.pc = (uintptr_t)registers[REG_RIP],
-                                      .sp = (uintptr_t)registers[REG_RSP],
-                                      .fp = (uintptr_t)registers[REG_RBP]};
+    return (struct machine_registers){.pc = register_pc(context),
+                                      .sp = register_sp(context),
+                                      .fp = register_fp(context),
+                                      .link = plain_address(register_link(context))};
 }

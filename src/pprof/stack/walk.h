@@ -30,7 +30,7 @@ NO_SANITIZE_ADDRESS static inline struct walk_result walk_frames(uintptr_t fp, u
         if (fp % sizeof(uintptr_t) != 0) break;
         const struct machine_frame *frame = (const struct machine_frame *)fp;
         if (frame->return_address == 0) return (struct walk_result){depth, true};
-        addresses[depth++] = frame->return_address;
+        addresses[depth++] = plain_address(frame->return_address);
         low = fp + sizeof *frame;
         fp = frame->caller_fp;
     }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "pprof/profile/labels.h"
+#include "tests/unit/pprof/machine.h"
 #include "tests/unit/pprof/reader.h"
 
 // Allocations that are still granted before one fails; -1: all. Then that one alone, or all.
@@ -90,7 +91,7 @@ static int innermost_line, middle_line, outermost_line;
 static inline __attribute__((always_inline)) uintptr_t innermost(void) {
     uintptr_t here;
     innermost_line = __LINE__ + 1;
-    __asm__ volatile("lea 0(%%rip), %0" : "=r"(here));
+    __asm__ volatile(NEXT_ADDRESS : "=r"(here));
     return here - 1;  // the last byte of that instruction
 }
 

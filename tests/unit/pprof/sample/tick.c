@@ -19,6 +19,8 @@ static int spoiling_prctl(int option, char *name) {
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/unit/pprof/machine.h"
+
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
@@ -42,9 +44,7 @@ static int setup(void **state) {
     stack[7] = 0x1111;
     stack[11] = 0x2222;
     memset(&context, 0, sizeof context);
-    context.uc_mcontext.gregs[REG_RIP] = 0x4242;
-    context.uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)&stack[2];
-    context.uc_mcontext.gregs[REG_RBP] = (greg_t)(uintptr_t)&stack[6];
+    set_registers(&context, 0x4242, (uintptr_t)&stack[2], (uintptr_t)&stack[6]);
     thread = (struct thread){.stack_high = (uintptr_t)&stack[WORDS]};
     thread_self = &thread;
     atomic_store(&tick_ring, ring);
@@ -95,8 +95,8 @@ static void test_tick__it_holds_the_interrupted_place_the_words_and_the_chain(vo
     assert_int_equal(tick.addresses[0], 0x4242);
     assert_int_equal(tick.addresses[1], 0x1111);
     assert_int_equal(tick.addresses[2], 0x2222);
-    assert_int_equal(tick.words[0], 0xaaaa);
-    assert_int_equal(tick.words[1], 0xbbbb);
+    assert_int_equal(tick.words[LEAF_CALLER_IN_WORD_0], 0xaaaa);
+    assert_int_equal(tick.words[LEAF_CALLER_IN_WORD_1], 0xbbbb);
     assert_memory_equal(tick.thread, "fifteen letters", 16);
 }
 
@@ -157,17 +157,28 @@ static void test_tick__words_outside_the_stack_are_zero(void **state) {
     (void)state;
     const uintptr_t places[] = {(uintptr_t)&stack[WORDS - 1], (uintptr_t)&stack[WORDS],
                                 (uintptr_t)&stack[2] + 1, UINTPTR_MAX - 7};
-    context.uc_mcontext.gregs[REG_RBP] = 0;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        context.uc_mcontext.gregs[REG_RSP] = (greg_t)places[i];
+        set_registers(&context, 0x4242, places[i], 0);
         deliver(SI_TIMER, 0);
         struct tick tick = take();
-        assert_int_equal(tick.words[0], 0);
-        assert_int_equal(tick.words[1], 0);
+        assert_int_equal(tick.words[LEAF_CALLER_IN_WORD_0], 0);
+        assert_int_equal(tick.words[LEAF_CALLER_IN_WORD_1], 0);
     }
-    context.uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)&stack[WORDS - 2];
+    set_registers(&context, 0x4242, (uintptr_t)&stack[WORDS - 2], 0);
     deliver(SI_TIMER, 0);
     assert_int_equal(take().depth, 1);
+}
+
+// Would catch: a caller that is counted twice, since on AArch64 the unwind table has one row for
+// before and after the record is linked.
+static void test_tick__a_record_that_is_linked_is_not_told_again(void **state) {
+    (void)state;
+    set_registers(&context, 0x4242, (uintptr_t)&stack[6], (uintptr_t)&stack[6]);
+    deliver(SI_TIMER, 0);
+    struct tick tick = take();
+    assert_int_equal(tick.words[LEAF_CALLER_IN_WORD_0], 0);
+    assert_int_equal(tick.words[LEAF_CALLER_IN_WORD_1], 0);
+    assert_int_equal(tick.addresses[1], 0x1111);
 }
 
 static void test_tick__a_deep_stack_is_cut_and_says_so(void **state) {
@@ -179,8 +190,7 @@ static void test_tick__a_deep_stack_is_cut_and_says_so(void **state) {
         deep[2 * i + 1] = 0x1000 + i;
     }
     thread.stack_high = (uintptr_t)(deep + sizeof deep / sizeof deep[0]);
-    context.uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)deep;
-    context.uc_mcontext.gregs[REG_RBP] = (greg_t)(uintptr_t)deep;
+    set_registers(&context, 0x4242, (uintptr_t)deep, (uintptr_t)deep);
     deliver(SI_TIMER, 0);
     struct tick tick = take();
     assert_int_equal(tick.depth, STACK_DEPTH);

@@ -6,10 +6,20 @@
 
 #include "base/attributes.h"
 #include "pprof/stack/image.h"
+#include "pprof/stack/machine.h"
+#include "tests/unit/pprof/machine.h"
 
 // An image made by hand: the header's table at its start, then .eh_frame, then "code" that is never
 // run: only its addresses are asked for.
-enum { IMAGE_BYTES = 2048, FRAMES_AT = 256, CODE_AT = 1536, CODE_BYTES = 256, FP = 6, SP = 7 };
+enum {
+    IMAGE_BYTES = 2048,
+    FRAMES_AT = 256,
+    CODE_AT = 1536,
+    CODE_BYTES = 256,
+    FP = 6,
+    SP = 7,
+    RETURN = 16
+};
 
 static _Alignas(16) uint8_t bytes[IMAGE_BYTES];
 static size_t frames_len;
@@ -64,17 +74,29 @@ struct instructions {
     ((struct instructions){(const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})})
 
 // What gcc begins every function with: rsp+8; the return address at CFA-8.
-#define USUAL INSTRUCTIONS(CFA_DEF_CFA, SP, 8, CFA_OFFSET | 16, 1)
+#define USUAL INSTRUCTIONS(CFA_DEF_CFA, SP, 8, CFA_OFFSET | RETURN, 1)
 
-static void add_common(struct instructions initial) {
+static void add_common_of(uint8_t code_alignment, uint8_t return_register,
+                          struct instructions initial) {
     common_at = begin_entry();
     put_word(0);
-    // version, "zR", code alignment 1, data alignment -8, return address register, 1 byte: encoding
-    static const uint8_t head[] = {
-        1, 'z', 'R', 0, 1, 0x78, 16, 1, RELATIVE_TO_PC | ENCODED_AS_SDATA4};
+    // version, "zR", code alignment, data alignment -8, return address register, 1 byte: encoding
+    const uint8_t head[] = {1,
+                            'z',
+                            'R',
+                            0,
+                            code_alignment,
+                            0x78,
+                            return_register,
+                            1,
+                            RELATIVE_TO_PC | ENCODED_AS_SDATA4};
     put(head, sizeof head);
     put(initial.bytes, initial.len);
     end_entry(common_at);
+}
+
+static void add_common(struct instructions initial) {
+    add_common_of(1, RETURN, initial);
 }
 
 static uintptr_t code(size_t offset) {
@@ -96,7 +118,7 @@ static void add_function(size_t offset, uint32_t size, struct instructions instr
 }
 
 static enum status find(size_t offset, struct cfi_row *row) {
-    *row = (struct cfi_row){99, 99};
+    *row = (struct cfi_row){99, 99, 99, 99};
     return cfi_find_row(&made, code(offset), row);
 }
 
@@ -157,7 +179,8 @@ static void test_cfi__instructions_about_other_registers_are_stepped_over(void *
         INSTRUCTIONS(CFA_RESTORE | 3),
         INSTRUCTIONS(CFA_OFFSET_EXTENDED, 0x8e, 0, CFA_DEF_CFA_OFFSET),
         INSTRUCTIONS(CFA_RESTORE_EXTENDED, CFA_DEF_CFA_OFFSET),
-        INSTRUCTIONS(CFA_UNDEFINED, 16),
+        INSTRUCTIONS(CFA_UNDEFINED, CFA_DEF_CFA_OFFSET),
+        INSTRUCTIONS(CFA_AARCH64_NEGATE_RA_STATE),
         INSTRUCTIONS(CFA_SAME_VALUE, CFA_DEF_CFA_OFFSET),
         INSTRUCTIONS(CFA_REGISTER, 3, CFA_DEF_CFA_OFFSET),
         INSTRUCTIONS(CFA_EXPRESSION, 3, 2, CFA_DEF_CFA_OFFSET, CFA_DEF_CFA),
@@ -177,6 +200,67 @@ static void test_cfi__instructions_about_other_registers_are_stepped_over(void *
         assert_row(3, SP, 8);
         assert_row(4, SP, 24);
     }
+}
+
+static void assert_caller(size_t offset, enum cfi_caller caller, int64_t caller_offset) {
+    struct cfi_row row;
+    assert_int_equal(find(offset, &row), STATUS_OK);
+    assert_int_equal(row.caller, caller);
+    assert_int_equal(row.caller_offset, caller_offset);
+}
+
+static void test_cfi__each_instruction_that_places_the_caller_is_heard(void **state) {
+    (void)state;
+    const struct {
+        struct instructions instructions;
+        enum cfi_caller caller;
+        int64_t offset;
+    } rows[] = {
+        {INSTRUCTIONS(CFA_NOP), CFI_CALLER_SAVED, -8},  // as the common entry has it
+        {INSTRUCTIONS(CFA_OFFSET | RETURN, 3), CFI_CALLER_SAVED, -24},
+        {INSTRUCTIONS(CFA_OFFSET_EXTENDED, RETURN, 0x80, 1), CFI_CALLER_SAVED, -1024},
+        {INSTRUCTIONS(CFA_OFFSET_EXTENDED_SF, RETURN, 0x7e), CFI_CALLER_SAVED, 16},
+        {INSTRUCTIONS(CFA_SAME_VALUE, RETURN), CFI_CALLER_IN_REGISTER, 0},
+        {INSTRUCTIONS(CFA_UNDEFINED, RETURN), CFI_CALLER_UNKNOWN, 0},
+        {INSTRUCTIONS(CFA_REGISTER, RETURN, 3), CFI_CALLER_UNKNOWN, 0},
+        {INSTRUCTIONS(CFA_VAL_OFFSET, RETURN, 3), CFI_CALLER_UNKNOWN, 0},
+        {INSTRUCTIONS(CFA_VAL_OFFSET_SF, RETURN, 3), CFI_CALLER_UNKNOWN, 0},
+        {INSTRUCTIONS(CFA_EXPRESSION, RETURN, 1, 0), CFI_CALLER_UNKNOWN, 0},
+        {INSTRUCTIONS(CFA_VAL_EXPRESSION, RETURN, 1, 0), CFI_CALLER_UNKNOWN, 0},
+        {INSTRUCTIONS(CFA_UNDEFINED, RETURN, CFA_RESTORE | RETURN), CFI_CALLER_SAVED, -8},
+        {INSTRUCTIONS(CFA_UNDEFINED, RETURN, CFA_RESTORE_EXTENDED, RETURN), CFI_CALLER_SAVED, -8},
+        {INSTRUCTIONS(CFA_REMEMBER_STATE, CFA_UNDEFINED, RETURN, CFA_RESTORE_STATE),
+         CFI_CALLER_SAVED, -8},
+        {INSTRUCTIONS(CFA_UNDEFINED, 3, CFA_OFFSET | 4, 9), CFI_CALLER_SAVED, -8},  // others
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        make(rows[i].instructions);
+        assert_caller(0, rows[i].caller, rows[i].offset);
+    }
+}
+
+// What gcc writes for AArch64: `sub sp` of 480 bytes, `stp x29, x30`, the way back, `ret`. Its
+// instructions are 4 bytes, and a call leaves the return address in x30.
+static void test_cfi__on_aarch64_the_caller_is_in_x30_then_on_the_stack(void **state) {
+    (void)state;
+    enum { X29 = 29, X30 = 30, X_SP = 31 };
+    add_common_of(4, X30, INSTRUCTIONS(CFA_DEF_CFA, X_SP, 0));
+    add_function(0, 64,
+                 INSTRUCTIONS(CFA_AARCH64_NEGATE_RA_STATE, CFA_ADVANCE_LOC | 1, CFA_DEF_CFA_OFFSET,
+                              0xe0, 0x03, CFA_ADVANCE_LOC | 1, CFA_OFFSET | X29, 60,
+                              CFA_OFFSET | X30, 59, CFA_ADVANCE_LOC | 8, CFA_RESTORE | X30,
+                              CFA_RESTORE | X29, CFA_ADVANCE_LOC | 1, CFA_DEF_CFA_OFFSET, 0));
+    assert_row(0, X_SP, 0);
+    assert_caller(0, CFI_CALLER_IN_REGISTER, 0);
+    assert_row(4, X_SP, 480);
+    assert_caller(4, CFI_CALLER_IN_REGISTER, 0);
+    assert_row(8, X_SP, 480);
+    assert_caller(8, CFI_CALLER_SAVED, -472);
+    assert_caller(39, CFI_CALLER_SAVED, -472);
+    assert_row(40, X_SP, 480);
+    assert_caller(40, CFI_CALLER_IN_REGISTER, 0);
+    assert_row(44, X_SP, 0);
+    assert_caller(63, CFI_CALLER_IN_REGISTER, 0);
 }
 
 static void test_cfi__states_are_remembered_and_restored_in_turn(void **state) {
@@ -466,14 +550,14 @@ static void test_cfi__an_image_that_is_cut_anywhere_is_not_read_past_its_end(voi
 static NOINLINE uintptr_t framed_place(void) {
     images_get();
     uintptr_t here;
-    __asm__ volatile("lea 0(%%rip), %0" : "=r"(here));
+    __asm__ volatile(NEXT_ADDRESS : "=r"(here));
     images_get();
     return here;
 }
 
 // The unwind table of the program itself, at every byte of its code: what gcc, the assembler and
 // the linker really write is understood, and says what the machine's calling convention says.
-static void test_cfi__every_function_of_this_program_begins_at_rsp_plus_8(void **state) {
+static void test_cfi__every_function_of_this_program_begins_as_a_call_leaves_it(void **state) {
     (void)state;
     const struct cfi_image *image = &images_get()->list[0].cfi;
     uintptr_t header = (uintptr_t)image->eh_frame_hdr;
@@ -494,21 +578,25 @@ static void test_cfi__every_function_of_this_program_begins_at_rsp_plus_8(void *
             status = cfi_find_row(image, pc, &row);
             assert_true(status == STATUS_OK || status == STATUS_UNSUPPORTED);
             if (pc != start) continue;
-            if (status == STATUS_OK && row.reg == SP && row.offset == 8) usual++;
+            if (status == STATUS_OK && row.reg == DWARF_STACK_POINTER &&
+                row.offset == ENTRY_OFFSET) {
+                usual++;
+            }
         }
     }
     // The others: second halves of functions that gcc split, the return of a signal, a PLT.
     assert_in_range(usual, count - count / 4, count);
 }
 
-static void test_cfi__a_function_with_a_frame_is_found_through_rbp(void **state) {
+static void test_cfi__a_function_with_a_frame_has_its_caller_on_the_stack(void **state) {
     (void)state;
     const struct cfi_image *image = &images_get()->list[0].cfi;
     struct cfi_row row;
     assert_int_equal(cfi_find_row(image, (uintptr_t)framed_place, &row), STATUS_OK);
-    assert_int_equal(row.reg, SP);
-    assert_int_equal(row.offset, 8);
+    assert_int_equal(row.reg, DWARF_STACK_POINTER);
+    assert_int_equal(row.offset, ENTRY_OFFSET);
+    assert_int_equal(row.caller == CFI_CALLER_IN_REGISTER, CALLER_AT_START == LEAF_CALLER_IN_LINK);
     assert_int_equal(cfi_find_row(image, framed_place(), &row), STATUS_OK);
-    assert_int_equal(row.reg, FP);
-    assert_int_equal(row.offset, 16);
+    assert_int_equal(row.caller, CFI_CALLER_SAVED);
+    assert_true(row.offset > ENTRY_OFFSET);
 }

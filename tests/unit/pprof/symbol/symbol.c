@@ -5,6 +5,7 @@
 #include <sys/auxv.h>
 
 #include "base/attributes.h"
+#include "tests/unit/pprof/machine.h"
 
 static struct symbol_line lines[SYMBOL_LINES_MOST];
 static int inner_line, outer_line;
@@ -12,7 +13,7 @@ static int inner_line, outer_line;
 static inline __attribute__((always_inline)) uintptr_t inner(void) {
     uintptr_t here;
     inner_line = __LINE__ + 1;
-    __asm__ volatile("lea 0(%%rip), %0" : "=r"(here));
+    __asm__ volatile(NEXT_ADDRESS : "=r"(here));
     return here - 1;
 }
 
