@@ -5,7 +5,7 @@
 TESTED   := $(OBJ)/tests
 UNITS    := $(if $(T),$(T),$(sort $(shell find tests/unit -name '*.c' 2>/dev/null)))
 FUZZERS  := $(sort $(wildcard tests/fuzz/*.c))
-KNOBS    := $(if $(SAN),SAN=$(SAN))
+KNOBS    := $(if $(SAN),SAN=$(SAN)) $(if $(CROSS),ARCH=$(ARCH))
 
 ##@ Test
 
@@ -13,13 +13,13 @@ KNOBS    := $(if $(SAN),SAN=$(SAN))
 ## against the built program, the chart. With SAN= the unit tests only.
 .PHONY: test
 test:
-	@image/tools.sh need build test run
+	@image/tools.sh need $(build_tools) test run
 	@MAKE="$(MAKE) --no-print-directory" COUNTS=$(TESTED)/counts tests/test.sh unit $(if $(SAN),,fuzz test-go test-chart test-policies $(ALSO))
 
 ## Unit tests, and T=tests/unit/...c for one file; SAN= for a sanitizer.
 .PHONY: unit
-unit: $(UNITS:%.c=$(OBJ)/%)
-	@JOBS=$(JOBS) KNOBS="$(KNOBS)" $(unsanitary) tests/unit/run.sh $(OBJ) $(TESTED)/counts/unit $(UNITS:.c=)
+unit: $(UNITS:%.c=$(OBJ)/%) $(emulator_ready)
+	@JOBS=$(JOBS) KNOBS="$(KNOBS)" EMULATOR="$(EMULATOR)" $(unsanitary) tests/unit/run.sh $(OBJ) $(TESTED)/counts/unit $(UNITS:.c=)
 
 # The kernel's address space layout has more random bits than gcc's ThreadSanitizer knows how to
 # live with.
@@ -60,6 +60,9 @@ $(PROGRAMS): $(BUILD)/tests/%: $(OBJ)/tests/%.o $(LIBRARY) \
 .PHONY: test-programs
 test-programs: $(PROGRAMS)
 
+# Programs of another machine are started by way of EMULATOR.
+in_tests = BUILT="$(abspath $(BUILD))" EXTPROC_BINARY="$(abspath $(PROGRAM))" EMULATOR="$(EMULATOR)"
+
 # Fuzzers are a variant of their own, by clang: their targets call make again with that sanitizer.
 fuzz_san := fuzzer,address,undefined
 as_fuzzer = +@$(MAKE) --no-print-directory SAN=$(fuzz_san)
@@ -89,9 +92,9 @@ G   ?= ./...
 RUN ?=
 ## The tests in Go: contract, Envoy, page, truth, storm (G=./contract for some, RUN=TestName for one).
 .PHONY: test-go
-test-go: $(if $(wildcard tests/go.mod),$(PROGRAM) $(PROGRAMS))
+test-go: $(if $(wildcard tests/go.mod),$(PROGRAM) $(PROGRAMS)) $(emulator_ready)
 	@$(if $(filter ./... ./page,$(G)),image/tools.sh need page)
-	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" BUILT="$(abspath $(BUILD))" EXTPROC_BINARY="$(abspath $(PROGRAM))" \
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" $(in_tests) \
 	    tests/go.sh $(TESTED)/counts/test-go $(G) $(if $(RUN),-run '$(RUN)')
 
 ## The page at /debug/pprof/, a part of test-go: in a real Chromium, against the program under load;
@@ -99,6 +102,14 @@ test-go: $(if $(wildcard tests/go.mod),$(PROGRAM) $(PROGRAMS))
 .PHONY: test-page
 test-page:
 	+@$(MAKE) --no-print-directory test-go G=./page
+
+## The program for arm64: unit and contract tests under qemu, and the images of both machines looked
+## at; minutes.
+.PHONY: test-arm64
+test-arm64:
+	+@$(MAKE) --no-print-directory ARCH=arm64 BUILD=$(BUILD)/arm64 unit
+	+@$(MAKE) --no-print-directory ARCH=arm64 BUILD=$(BUILD)/arm64 test-go G=./contract
+	+@$(MAKE) --no-print-directory image-scan ARCHIVE=-index
 
 ## The clients that leave at any point (tests/soak), long: REQUESTS=200000; SAN=address,undefined or
 ## SAN=thread for a sanitizer, without one the memory is looked at too.

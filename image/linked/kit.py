@@ -89,7 +89,6 @@ def kit(options, part, compilers):
     tree.file("link", ("\n".join(words) + "\n").encode())
     [libc] = [word for word in libraries if word.endswith("/libc.a")]
     add_headers(tree, os.path.join(os.path.dirname(libc), "..", "include"))
-    tree.link("usr", ".")
     tree.file("sources/" + part.file, read(os.path.join(options.sources, part.file)), 0o644)
     for name, mode in (("package.sh", 0o755), ("musl.specs", 0o644),
                        (f"recipes/{part.name}.sh", 0o644)):

@@ -2,6 +2,7 @@
 # The image and its debug twin, without an engine.
 #@   IMAGE=name                image: its name (localhost/envoy-ai-gateway/extproc); the tag is VERSION
 #@   FRESH=1                   image-verify: the second time with libraries built anew
+#@   ARCHIVE=-index            image-scan: look at the archives of both machines
 #@   SOURCE_DATE_EPOCH=...     image: the date in it (that of the last commit)
 
 IMAGE             ?= localhost/envoy-ai-gateway/extproc
@@ -23,6 +24,17 @@ $(BUILD)/image/extproc.tar: $(PROGRAM) $(BUILD)/busybox/busybox $(image_inputs)
 	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) python3 image/oci/extproc.py --program $(PROGRAM) \
 	    --map $(OBJ)/extproc.map --busybox $(BUILD)/busybox --sources "$(CACHE)/sources" --name $(IMAGE) --version $(VERSION) \
 	    --revision "$(shell git rev-parse HEAD 2>/dev/null)" --out $(@D)
+
+# The machine that is not this one.
+OTHER := $(filter-out $(HOST_ARCH),amd64 arm64)
+## The images for both machines under one name, for pushing: build/image/extproc-index.tar, and
+## extproc-debug-index.tar; the archives that are loaded are left in build/image and build/ARCH/image.
+.PHONY: image-index
+image-index: $(if $(CROSS),,$(BUILD)/image/extproc.tar)
+	$(if $(CROSS),$(error image-index makes the images of both machines. Fix: leave out ARCH=$(ARCH)))
+	+@$(MAKE) --no-print-directory ARCH=$(OTHER) BUILD=$(BUILD)/$(OTHER) image
+	@for name in extproc extproc-debug; do image/oci/index.py --out $(BUILD)/image/$$name-index.tar \
+	    $(BUILD)/image/$$name.tar $(BUILD)/$(OTHER)/image/$$name.tar || exit 1; done
 
 ## What the LGPL asks for, build/image/extproc-relink-*.tar.gz: the program's objects, its libraries, the
 ## sources of libmicrohttpd, and two scripts, to build another libmicrohttpd and link with that.
@@ -53,10 +65,11 @@ image-verify:
 ## The table of what the image promises, by looking at the archives; fails on a breach. Also whether the
 ## bills of materials are valid SPDX; what differs in the twin.
 .PHONY: image-scan
-image-scan: $(BUILD)/image/extproc.tar $(BUILD)/tests/image-scan
+image-scan: $(if $(ARCHIVE),image-index,$(BUILD)/image/extproc.tar) $(BUILD)/tests/image-scan
 	@tools=$$(CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" image/linked/spdx-tools.sh) && \
-	    PYTHONPATH=$$tools image/linked/validate.py $(BUILD)/image/*.spdx.json
-	@$(BUILD)/tests/image-scan $(BUILD)/image/extproc.tar $(BUILD)/image/extproc-debug.tar \
+	    PYTHONPATH=$$tools image/linked/validate.py $(BUILD)/image/*.spdx.json \
+	    $(if $(ARCHIVE),$(BUILD)/$(OTHER)/image/*.spdx.json)
+	@$(BUILD)/tests/image-scan $(BUILD)/image/extproc$(ARCHIVE).tar $(BUILD)/image/extproc-debug$(ARCHIVE).tar \
 	    $(CURDIR) $(abspath $(BUILD) $(CACHE)) $(HOME)
 
 $(BUILD)/tests/image-scan: $(wildcard tests/image/scan/*.go tests/image/image-scan/*.go)
@@ -71,6 +84,6 @@ test-image:
 
 $(BUILD)/busybox/busybox: $(BUILD)/musl.ready $(addprefix image/,recipes/busybox.sh busybox/config \
     package.sh oci/busybox.sh)
-	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" JOBS=$(JOBS) \
+	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" JOBS=$(JOBS) CROSS="$(CROSS)" MACHINE="$(MACHINE)" \
 	    image/oci/busybox.sh $(BUILD)/musl $(BUILD)/busybox
 	@touch -c $@

@@ -13,7 +13,7 @@ import (
 )
 
 func TestLabelsSayWhatWasWorkedOn(t *testing.T) {
-	ours := startOurs(t, environment("PPROF_HEAP_RATE=16384"))
+	ours := startOurs(t, oftenSampled)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := traffic.Run(traffic.Options{
@@ -21,8 +21,8 @@ func TestLabelsSayWhatWasWorkedOn(t *testing.T) {
 		ended <- err
 	}()
 	url := "http://" + ours.pprofAddress + "/debug/pprof/"
-	for _, name := range []string{"profile?seconds=2", "heap"} {
-		tags, _ := runPprof(t, "-tags", url+name)
+	for name, index := range map[string]string{"profile?seconds=2": "cpu", "heap": "alloc_space"} {
+		tags, _ := runPprof(t, "-tags", "-sample_index="+index, url+name)
 		for _, want := range []string{
 			`(?m)^ *model: Total .*\n.*: ` + traffic.Model + `$`, `(?m)^ *operation: Total .*\n.*: chat$`,
 		} {

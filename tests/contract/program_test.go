@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"extproc/tests/internal/rig"
 )
 
 // Set by TestMain.
@@ -121,6 +123,10 @@ func start(t testing.TB, name, exe string, options []option) *program {
 		apply(cmd)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	argv := cmd.Args
+	if exe == oursExe {
+		rig.Emulate(cmd)
+	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +134,7 @@ func start(t testing.TB, name, exe string, options []option) *program {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &program{name: name, exe: exe, argv: cmd.Args, pid: cmd.Process.Pid, listening: map[string]string{},
+	p := &program{name: name, exe: exe, argv: argv, pid: cmd.Process.Pid, listening: map[string]string{},
 		changed: make(chan struct{}), exited: make(chan struct{})}
 	go func() {
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {

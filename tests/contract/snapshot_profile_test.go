@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/pprof/profile"
+
+	"extproc/tests/internal/rig"
 )
 
 // oftenSampled makes both programs sample each kilobyte, so that there is something to see after a moment.
@@ -178,6 +180,7 @@ func TestCumulativeValuesNeverGoDown(t *testing.T) {
 
 // goroutine means thread: as protobuf, as text, as dump and in the index, all threads of the process, none else.
 func TestGoroutinesAreThreads(t *testing.T) {
+	rig.SkipEmulated(t, "has a thread of its own")
 	ours := startOurs(t)
 	c := dial(t, ours.pprofAddress)
 	ask := func(target string) *answer { return c.send(get("/debug/pprof/" + target)).read("GET") }

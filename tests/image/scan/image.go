@@ -114,11 +114,14 @@ func Digest(data []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+type platform struct{ Architecture, OS string }
+
 type descriptor struct {
 	MediaType   string
 	Digest      string
 	Size        int64
 	Annotations map[string]string
+	Platform    *platform // in an index of several machines
 }
 
 func decode(data []byte, into any) error {
@@ -177,6 +180,7 @@ func (a Archive) images(index []byte, name string) (images []*Image, err error) 
 			more = []*Image{image}
 			if err == nil {
 				image.Name, image.Digest = called, described.Digest
+				err = described.isOf(image)
 			}
 		}
 		if err != nil {
@@ -185,6 +189,13 @@ func (a Archive) images(index []byte, name string) (images []*Image, err error) 
 		images = append(images, more...)
 	}
 	return images, nil
+}
+
+func (d descriptor) isOf(image *Image) error {
+	if own := (platform{image.Architecture, image.OS}); d.Platform != nil && *d.Platform != own {
+		return fmt.Errorf("the index has %s as %v, its config says %v", d.Digest, *d.Platform, own)
+	}
+	return nil
 }
 
 func (a Archive) image(data []byte) (*Image, error) {
