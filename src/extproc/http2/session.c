@@ -39,9 +39,8 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
 static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, nghttp2_rcbuf *name,
                      nghttp2_rcbuf *value, uint8_t flags, void *user_data) {
     (void)flags;
-    (void)user_data;
     int32_t id = frame->hd.stream_id;
-    struct http2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
+    struct http2_stream *stream = http2_stream_find(user_data, id);
     if (stream == NULL) return 0;
     // "The value is based on the uncompressed size of field lines, including the length of the name
     // and value in units of octets plus an overhead of 32 octets for each field line."
@@ -77,6 +76,7 @@ static void send_goaway(struct http2_session *session) {
 }
 
 static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data) {
+    (void)nghttp2;
     struct http2_session *session = user_data;
     bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
     if (frame->hd.type == NGHTTP2_SETTINGS && !is_ack) {
@@ -88,8 +88,7 @@ static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
 
-    struct http2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2,
-                                                                       frame->hd.stream_id);
+    struct http2_stream *stream = http2_stream_find(session, frame->hd.stream_id);
     if (stream == NULL) return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         int error = open_stream(session, stream);
@@ -106,7 +105,7 @@ static int on_data_chunk_recv(nghttp2_session *nghttp2, uint8_t flags, int32_t i
     struct http2_session *session = user_data;
     int error = nghttp2_session_consume_connection(nghttp2, len);
     if (error != 0) return error;
-    struct http2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
+    struct http2_stream *stream = http2_stream_find(session, id);
     if (stream == NULL || stream->state == NULL) return 0;
     session->handler->data(stream->state, bytes_of(data, len));
     http2_stream_consume(stream, len);
@@ -141,9 +140,9 @@ static int on_invalid_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *
 
 static int on_stream_close(nghttp2_session *nghttp2, int32_t id, uint32_t error_code,
                            void *user_data) {
+    (void)nghttp2;
     (void)error_code;
-    (void)user_data;
-    struct http2_stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
+    struct http2_stream *stream = http2_stream_find(user_data, id);
     if (stream != NULL) http2_stream_free(stream);
     return 0;
 }

@@ -51,6 +51,14 @@ struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id)
     return stream;
 }
 
+struct http2_stream *http2_stream_find(struct http2_session *session, int32_t id) {
+    struct http2_stream *latest = session->latest;
+    if (latest != NULL && latest->id == id) return latest;
+    latest = nghttp2_session_get_stream_user_data(session->nghttp2, id);
+    if (latest != NULL) session->latest = latest;
+    return latest;
+}
+
 static void free_stream(struct http2_stream *stream) {
     buffer_done(&stream->output);
     free(stream);
@@ -62,6 +70,7 @@ void http2_stream_free(struct http2_stream *stream) {
     *stream->previous_next = stream->next;
     if (stream->next != NULL) stream->next->previous_next = stream->previous_next;
     session->stream_count--;
+    if (session->latest == stream) session->latest = NULL;
     arena_reset(&stream->arena);
     bool is_kept = !HAS_ADDRESS_SANITIZER && session->idle_count < IDLE_MOST &&
                    stream->output.capacity <= OUTPUT_KEPT_BYTES;

@@ -44,6 +44,7 @@ struct http2_session {
     void *context;
     struct budget *output_budget;  // NULL: none
     struct http2_stream *streams;
+    struct http2_stream *latest;  // that was looked for: what comes next is often of the same
     size_t stream_count;
     struct http2_stream *idle;  // that were closed and can be used again, linked by `next`
     size_t idle_count;
@@ -61,6 +62,9 @@ struct http2_session {
 
 // NULL when there is no memory.
 struct http2_stream *http2_stream_new(struct http2_session *session, int32_t id);
+
+// NULL: there is none, or it was refused.
+struct http2_stream *http2_stream_find(struct http2_session *session, int32_t id);
 
 // Tells the handler, unlinks, and frees or keeps for the next.
 void http2_stream_free(struct http2_stream *stream);

@@ -120,8 +120,8 @@ struct message_answer {
 
     // every kind
     // In the namespace io.envoy.ai_gateway.
-    struct message_metadata metadata[MESSAGE_METADATA_MOST];
     size_t metadata_count;
+    struct message_metadata metadata[MESSAGE_METADATA_MOST];
 };
 
 // Appends the serialised answer. STATUS_NO_MEMORY, STATUS_TOO_LARGE (the buffer's limit): nothing

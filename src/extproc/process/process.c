@@ -22,7 +22,8 @@ struct process_stream *process_stream_new(const struct process_options *options,
                                           struct metrics *metrics, struct arena *arena) {
     struct process_stream *stream = arena_alloc(arena, sizeof(*stream));
     if (stream == NULL) return NULL;
-    memset(stream, 0, sizeof(*stream));
+    // Not the whole: the request and the reply see to themselves.
+    memset(stream, 0, offsetof(struct process_stream, reply));
     stream->arena = arena;
     stream->options = options;
     stream->metrics = metrics;
@@ -30,6 +31,7 @@ struct process_stream *process_stream_new(const struct process_options *options,
     // Old versions of Envoy do not say.
     stream->modes.request_body = stream->modes.response_body = MESSAGE_BODY_BUFFERED;
     stream->may_override_modes = stream->response_is_whole = true;
+    request_init(&stream->request);
     reply_init(&stream->reply, options, metrics);
     return stream;
 }
@@ -191,12 +193,23 @@ static size_t memory_limit_bytes(const struct process_options *options) {
     return 4 * process_message_limit_bytes(options);
 }
 
+// Most messages have no metadata and no refusal: what those would fill is not cleared.
+static void begin_turn(struct turn *turn, struct process_stream *stream, struct arena *arena,
+                       int64_t now_ns) {
+    memset(turn, 0, offsetof(struct turn, answer.metadata));
+    turn->stream = stream;
+    turn->arena = arena;
+    turn->now_ns = now_ns;
+    turn->refusal.kind = REFUSAL_NONE;
+}
+
 static struct process_verdict receive(struct process_stream *stream, struct bytes message,
                                       int64_t now_ns, struct buffer *answer) {
     uint8_t room[MESSAGE_ROOM_BYTES] UNINITIALIZED;
     struct arena arena;
     arena_init(&arena, room, sizeof(room), memory_limit_bytes(stream->options));
-    struct turn turn = {.stream = stream, .arena = &arena, .now_ns = now_ns};
+    struct turn turn UNINITIALIZED;
+    begin_turn(&turn, stream, &arena, now_ns);
     struct process_verdict verdict;
     enum status status = message_decode(message, &arena, &turn.message);
     if (status == STATUS_OK) {
@@ -225,7 +238,8 @@ struct process_verdict process_stream_receive(struct process_stream *stream, str
 struct process_verdict process_stream_more(struct process_stream *stream, struct buffer *answer) {
     struct arena arena;
     arena_init(&arena, NULL, 0, 0);
-    struct turn turn = {.stream = stream, .arena = &arena};
+    struct turn turn UNINITIALIZED;
+    begin_turn(&turn, stream, &arena, 0);
     passing_send_held(&turn);
     struct process_verdict verdict = send_answer(&turn, answer);
     if (!verdict.has_more) passing_drop_held(stream);
@@ -250,7 +264,8 @@ static struct process_verdict refuse_at_once(struct process_stream *stream,
     uint8_t room[MESSAGE_ROOM_BYTES] UNINITIALIZED;
     struct arena arena;
     arena_init(&arena, room, sizeof(room), memory_limit_bytes(stream->options));
-    struct turn turn = {.stream = stream, .arena = &arena, .now_ns = now_ns};
+    struct turn turn UNINITIALIZED;
+    begin_turn(&turn, stream, &arena, now_ns);
     if (why == PROCESS_OVERLOADED) {
         turn_refuse_overloaded(&turn);
     } else {

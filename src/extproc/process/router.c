@@ -117,7 +117,6 @@ enum status router_on_headers(struct turn *turn) {
     if (operation == NULL) return pass_request(turn);
     stream->operation = operation;
     stream->reply.asked_ns = turn->now_ns;
-    request_init(&stream->request);
     turn_add_label(turn, "operation", bytes_of_text(operation));
     if (message->end_of_stream) {
         refuse_missing_body(turn);

@@ -40,20 +40,20 @@ struct process_stream {
     size_t held_pieces;
     struct bytes withheld;  // of a word that was cut: static text, which comes next
     bool held_is_last;
-    struct request request;
-    struct reply reply;
     bool is_answered;  // the reply's status says so
     bool is_recorded;
+    struct reply reply;
+    struct request request;
 };
 
 struct turn {
     struct process_stream *stream;
     struct arena *arena;
     int64_t now_ns;
-    struct message message;
-    struct message_answer answer;
     bool is_withheld;  // there is no answer yet
     bool has_more;     // turn_more makes the next one
+    struct message message;
+    struct message_answer answer;
     struct refusal refusal;
 };
 
