@@ -418,6 +418,17 @@ static bool enter_sandbox(const struct values *values) {
     return values->sandbox != SANDBOX_REQUIRED;
 }
 
+static void write_metrics(struct buffer *text, void *unused) {
+    pprof_metrics_write(text, unused);
+    // A line that finds no memory is left out.
+    (void)!buffer_append_format(
+        text,
+        "# HELP extproc_system_calls_refused_total System calls that the sandbox refused\n"
+        "# TYPE extproc_system_calls_refused_total counter\n"
+        "extproc_system_calls_refused_total %llu\n",
+        (unsigned long long)sandbox_refused_count());
+}
+
 static int run(struct values *values) {
     if (!enter_sandbox(values)) return EXIT_FAILURE;
     sigset_t set;
@@ -435,7 +446,7 @@ static int run(struct values *values) {
     enum status status = start_pprof(values);
     if (status != STATUS_OK) return exit_code(status);
     if (!pprof_is_disabled()) values->extproc.observer = &observer;
-    values->extproc.write_metrics = pprof_metrics_write;
+    values->extproc.write_metrics = write_metrics;
     struct extproc *extproc;
     char message[EXTPROC_MESSAGE_BYTES];
     status = extproc_start(&values->extproc, &extproc, message);

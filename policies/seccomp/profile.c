@@ -51,8 +51,16 @@ int main(void) {
            "  \"syscalls\": [",
            EPERM);
 #include "sandbox/syscalls.def"
-    // What comes between the runtime's loading of the profile and the program's own filter.
+    // What comes between the runtime's loading of the profile and the program's own filter: the
+    // end of runc's init, which is in Go, and the start of musl.
     CALL(execve, "the runtime starts the program")
+    CALL_IF(openat, CHECK(2, SANDBOX_WRITES, O_WRONLY), "runc tells its parent, by a pipe with a name")
+    CALL_IF(clone, CHECK(0, CLONE_THREAD, CLONE_THREAD), "Go makes threads when it likes")
+    CALL(sigaltstack, "and gives each one a stack for signals")
+    CALL(close_range, "runc closes what the program shall not have")
+    CALL(getdents64, "the same, where that call is not known: /proc/self/fd is listed")
+    CALL(fstatfs, "whether that is /proc")
+    CALL(getppid, "whether runc's parent is still there")
     CALL(arch_prctl, "musl starts: thread-local memory on x86-64")
     CALL(set_tid_address, "musl starts")
     CALL_IF(prctl, CHECK(0, SANDBOX_ALL_BITS, PR_SET_NO_NEW_PRIVS), "the program's own filter")

@@ -31,11 +31,11 @@ stop() {
     pid=
 }
 
-# instructions REQUESTS [SETTING]: of a whole run.
+# instructions REQUESTS [SETTING]: of a whole run. valgrind makes calls of its own in the same process.
 instructions() {
     requests=$1
     shift
-    start env "$@" valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program"
+    start env EXTPROC_SANDBOX=off "$@" valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program"
     "$load" --address "$(address grpc)" --streams 1 --requests "$requests" > /dev/null
     stop
     sed -n 's/.*Collected : //p' "$folder/log"

@@ -16,7 +16,10 @@ type engine struct {
 	program string
 }
 
-const hardened = " --read-only --cap-drop=all --security-opt=no-new-privileges "
+const (
+	hardened = " --read-only --cap-drop=all --security-opt=no-new-privileges "
+	filtered = " --security-opt=seccomp=../../policies/seccomp/extproc.json "
+)
 
 func (e engine) do(arguments string) string {
 	e.t.Helper()
@@ -41,7 +44,7 @@ func TestEngineRunsTheImageWithoutACluster(t *testing.T) {
 	e.load("extproc.tar", image)
 	e.load("extproc-debug.tar", twin)
 
-	id := e.do("run -d" + hardened + "--sysctl net.ipv6.conf.all.disable_ipv6=1 " +
+	id := e.do("run -d" + hardened + filtered + "--sysctl net.ipv6.conf.all.disable_ipv6=1 " +
 		"-e PPROF_ADDRESS=0.0.0.0:6060 -p 127.0.0.1::6060 " + image)
 	t.Cleanup(func() { e.do("rm -f " + id) })
 	address, _, _ := strings.Cut(e.do("port "+id+" 6060/tcp"), "\n")
