@@ -52,9 +52,13 @@ func TestDefaultInstallCanBeProfiled(t *testing.T) {
 	if _, err := n.attempt("kubectl exec deployment/"+deployment+" -- sh -c true", ""); err == nil {
 		t.Error("the product has a shell")
 	}
-	page := r.inside("wget -q -O - http://127.0.0.1:6060/debug/pprof/")
-	if !strings.Contains(page, "/debug/pprof/") {
-		t.Errorf("kubectl debug: %s", page)
+	said := r.inside("wget -q -O - http://127.0.0.1:6060/debug/pprof/; cat /proc/1/status")
+	if !strings.Contains(said, "/debug/pprof/") {
+		t.Errorf("kubectl debug: %s", said)
+	}
+	// The container's, and the program's own.
+	if !strings.Contains(said, "Seccomp_filters:\t2\n") {
+		t.Errorf("the program has not filtered its own system calls: %s", said)
 	}
 
 	r.helmRun("uninstall " + releaseName + " --wait --timeout 170s")
