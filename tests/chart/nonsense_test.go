@@ -3,6 +3,7 @@
 package chart
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -110,7 +111,11 @@ func TestNonsenseIsRefusedWithAFixThatIsAccepted(t *testing.T) {
 			}
 		})
 		if *messages {
-			report(t, "%s\n%s\n", inYAML(t, row.Values), row.Says)
+			values, err := json.Marshal(row.Values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report(t, "%s: %s\n%s\n", row.Name, values, row.Says)
 		}
 	}
 	report(t, "%d kinds of nonsense are refused with a fix by %s, and accepted with it; `make nonsense` has the messages",
