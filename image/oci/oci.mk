@@ -60,7 +60,7 @@ image-report: $(BUILD)/image/extproc.tar
 .PHONY: image-verify
 image-verify:
 	@CACHE="$(CACHE)" TARBALLS="$(TARBALLS)" FRESH=$(FRESH) image/verify.sh $(BUILD)/verify \
-	    VERSION=$(VERSION) IMAGE=$(IMAGE) SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH)
+	    ARCH=$(ARCH) BUILD=build VERSION=$(VERSION) IMAGE=$(IMAGE) SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH)
 
 ## The table of what the image promises, by looking at the archives; fails on a breach. Also whether the
 ## bills of materials are valid SPDX; what differs in the twin.

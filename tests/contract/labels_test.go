@@ -21,8 +21,9 @@ func TestLabelsSayWhatWasWorkedOn(t *testing.T) {
 		ended <- err
 	}()
 	url := "http://" + ours.pprofAddress + "/debug/pprof/"
-	for name, index := range map[string]string{"profile?seconds=2": "cpu", "heap": "alloc_space"} {
-		tags, _ := runPprof(t, "-tags", "-sample_index="+index, url+name)
+	for _, asked := range [][2]string{{"profile?seconds=2", "cpu"}, {"heap", "alloc_space"}} {
+		name := asked[0]
+		tags, _ := runPprof(t, "-tags", "-sample_index="+asked[1], url+name)
 		for _, want := range []string{
 			`(?m)^ *model: Total .*\n.*: ` + traffic.Model + `$`, `(?m)^ *operation: Total .*\n.*: chat$`,
 		} {

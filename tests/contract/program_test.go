@@ -62,7 +62,11 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	flag.Parse()
-	flag.Set("test.parallel", "64") // these tests wait more than they work
+	parallel := "64" // these tests wait more than they work
+	if os.Getenv("EMULATOR") != "" {
+		parallel = "8" // but not there
+	}
+	flag.Set("test.parallel", parallel)
 	return m.Run()
 }
 

@@ -31,6 +31,9 @@ func Start(t testing.TB, name, path string, args, environment []string) *Program
 	t.Helper()
 	p := &Program{t: t, name: name, command: exec.Command(path, args...), ended: make(chan struct{})}
 	p.command.Env = append(ownEnvironment(), environment...)
+	if ours := os.Getenv("BUILT"); ours != "" && strings.HasPrefix(path, ours+"/") {
+		Emulate(p.command)
+	}
 	// If this test process is killed, no program of its stays behind.
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	reader, writer, err := os.Pipe()

@@ -9,7 +9,8 @@
 
 #ifdef __aarch64__
 
-#define NEXT_ADDRESS "adr %0, . + 4"  // what is behind it
+#define NEXT_ADDRESS "adr %0, . + 4"                         // what is behind it
+#define SIGNED(address) ((address) | (uintptr_t)0xb7 << 48)  // as pointer authentication leaves it
 
 #define CALLER_AT_START LEAF_CALLER_IN_LINK  // where a function's caller is at its beginning
 enum { ENTRY_OFFSET = 0 };                   // the frame address there, above the stack pointer
@@ -49,6 +50,7 @@ static inline void set_registers(ucontext_t *context, uintptr_t pc, uintptr_t sp
 #else
 
 #define NEXT_ADDRESS "lea 0(%%rip), %0"
+#define SIGNED(address) (address)
 
 #define CALLER_AT_START LEAF_CALLER_IN_WORD_0
 enum { ENTRY_OFFSET = 8 };

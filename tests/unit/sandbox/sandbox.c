@@ -203,17 +203,21 @@ static void test_sandbox__fork_ends_the_process(void **state) {
     assert_int_equal(WTERMSIG(outcome.status), SIGSYS);
 }
 
-#ifdef __x86_64__
 static int call_as_32_bit(const void *argument) {
     (void)argument;
     long result = 20;  // getpid of i386
+#ifdef __x86_64__
     __asm__ volatile("int $0x80" : "+a"(result) : : "memory", "r8", "r9", "r10", "r11");
+#endif
     return (int)-result;
 }
 
 // With the wrong table of numbers, execve would pass as an allowed call.
 static void test_sandbox__calls_of_another_machine_are_refused(void **state) {
     (void)state;
+#ifndef __x86_64__
+    skip();  // only there does a program have a second table of calls
+#endif
     if (!has_filter()) skip();
     struct outcome outcome = inside(false, call_as_32_bit, NULL);
     // A kernel without 32-bit programs ends it by SIGSEGV.
@@ -221,7 +225,6 @@ static void test_sandbox__calls_of_another_machine_are_refused(void **state) {
     assert_int_equal(WEXITSTATUS(outcome.status), ENOSYS);
     assert_non_null(strstr(outcome.said, "call=unknown number=20"));
 }
-#endif
 
 static void *run_thread(void *argument) {
     return argument;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "tests/unit/pprof/machine.h"
+
 enum { WORDS = 64, MOST = 16 };
 
 // A stack that grows down from WORDS; records are written by hand.
@@ -44,6 +46,13 @@ static void test_walk__a_chain_that_ends_in_zero_is_complete(void **state) {
     assert_int_equal(found[1], 0x2222);
     assert_int_equal(found[2], 0x3333);
     assert_int_equal(found[3], 0);
+}
+
+static void test_walk__a_signed_return_address_is_told_without_its_signature(void **state) {
+    (void)state;
+    put_record(4, 0, SIGNED(0x7fff12345678));
+    assert_result(walk(address_of(4), MOST), 1, true);
+    assert_int_equal(found[0], 0x7fff12345678);
 }
 
 static void test_walk__a_zero_return_address_ends_it_too(void **state) {
