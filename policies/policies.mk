@@ -23,7 +23,7 @@ lint-seccomp: $(BUILD)/seccomp.json
 	@diff -u policies/seccomp/extproc.json $< || { echo "policies/seccomp/extproc.json:1: seccomp: it is not src/sandbox/syscalls.def. Fix: make seccomp"; exit 1; }
 
 $(BUILD)/seccomp.json: policies/seccomp/profile.c src/sandbox/syscalls.def src/sandbox/checks.h $(BUILD)/$(LIBC).ready
-	$(call quiet,GEN,$@) $(compile) $(warnings) $(LDFLAGS) -o $(BUILD)/seccomp $< $(link) && $(BUILD)/seccomp > $@
+	$(call quiet,GEN,$@) $(compile) $(warnings) $(LDFLAGS) -o $(BUILD)/seccomp $< $(link) && $(EMULATOR) $(BUILD)/seccomp > $@
 
 ##@ Change
 
