@@ -38,6 +38,11 @@ static void open_row(const char *name, const char *action) {
     CALL(name, reason) print_check(", \"args\": [", first);                                        \
     print_check(", ", second);                                                                     \
     printf("]");
+#define CALL_IF3(name, first, second, third, reason)                                               \
+    CALL(name, reason) print_check(", \"args\": [", first);                                        \
+    print_check(", ", second);                                                                     \
+    print_check(", ", third);                                                                      \
+    printf("]");
 // A file knows no process and no settings.
 #define CALL_OWN(name, reason) CALL(name, reason)
 #define CALL_UNIX(name, reason) CALL(name, reason)

@@ -78,6 +78,9 @@ static void handle(int signal, siginfo_t *info, void *context) {
 #define CALL_IF2(name, first, second, reason)                                                      \
     SKIP_UNLESS(SYS_##name, 8), EXPAND(CHECKED, 4, first), EXPAND(CHECKED, 1, second),             \
         END(SECCOMP_RET_ALLOW), LOAD(nr),
+#define CALL_IF3(name, first, second, third, reason)                                               \
+    SKIP_UNLESS(SYS_##name, 11), EXPAND(CHECKED, 7, first), EXPAND(CHECKED, 4, second),            \
+        EXPAND(CHECKED, 1, third), END(SECCOMP_RET_ALLOW), LOAD(nr),
 #define CALL_OWN(name, reason) CALL_IF(name, CHECK(0, SANDBOX_ALL_BITS, getpid()), reason)
 #define CALL_UNIX(name, reason)                                                                    \
     SKIP_UNLESS(SYS_##name, 1), END(serves_unix ? SECCOMP_RET_ALLOW : SECCOMP_RET_TRAP),
@@ -102,6 +105,10 @@ enum status sandbox_start(bool serves_unix) {
     // and kernels before 5.16 need not slow this process down against that.
     long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW,
                           &program);
+    // Before 4.17, and in what stands in for a kernel, there is no such flag.
+    if (result != 0 && errno == EINVAL) {
+        result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+    }
     return result == 0 ? STATUS_OK : STATUS_SYSTEM;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The JSON scanner against yyjson, which sees the whole text. The first byte is the size of the
-// pieces, some larger than the blocks of 64 that are passed over. What is JSON and what is not, they must agree on; cut and whole, the tokens are the same;
-// and the texts are those of yyjson's tree.
+// pieces, some larger than the blocks of 64 that are passed over. What is JSON and what is not,
+// they must agree on; cut and whole, the tokens are the same; and the texts are those of yyjson's
+// tree.
 #include <stdlib.h>
 #include <string.h>
 

@@ -9,7 +9,8 @@ static bool read_varint(struct bytes *from, size_t most_bytes, uint64_t *ret_val
     for (size_t i = 0; i < from->len && i < most_bytes; i++) {
         value |= (uint64_t)(from->data[i] & 0x7f) << (7 * i);
         if (from->data[i] >= 0x80) continue;
-        if (i == WIRE_VARINT_MOST_BYTES - 1 && from->data[i] > 1) return false;  // more than 64 bits
+        if (i == WIRE_VARINT_MOST_BYTES - 1 && from->data[i] > 1)
+            return false;  // more than 64 bits
         from->data += i + 1;
         from->len -= i + 1;
         *ret_value = value;
