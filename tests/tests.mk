@@ -103,12 +103,13 @@ test-go: $(if $(wildcard tests/go.mod),$(PROGRAM) $(PROGRAMS)) $(emulator_ready)
 test-page:
 	+@$(MAKE) --no-print-directory test-go G=./page
 
-## The program for arm64: unit and contract tests under qemu, and the images of both machines looked
+## The program for arm64: unit and contract tests and whole stacks under qemu, and both machines' images looked
 ## at; minutes.
 .PHONY: test-arm64
 test-arm64:
 	+@$(MAKE) --no-print-directory ARCH=arm64 BUILD=$(BUILD)/arm64 unit
 	+@$(MAKE) --no-print-directory ARCH=arm64 BUILD=$(BUILD)/arm64 test-go G=./contract
+	+@$(MAKE) --no-print-directory ARCH=arm64 BUILD=$(BUILD)/arm64 test-go G=./truth/judge RUN=StacksAreComplete
 	+@$(MAKE) --no-print-directory image-scan ARCHIVE=-index
 
 ## The clients that leave at any point (tests/soak), long: REQUESTS=200000; SAN=address,undefined or

@@ -53,7 +53,7 @@ lint-shell: $(BUILD)/lint.ready
 ## No path of one machine and no registry's host in the tree or in the program.
 .PHONY: lint-paths
 lint-paths: $(PROGRAM) $(BUILD)/lint.ready
-	@tests/lint/paths.sh $(PROGRAM) $(CURDIR) $(abspath $(CACHE)) $(HOME)
+	@CROSS="$(CROSS)" tests/lint/paths.sh $(PROGRAM) $(CURDIR) $(abspath $(CACHE)) $(HOME)
 
 ## The README's table of settings is what the program says.
 .PHONY: lint-readme

@@ -28,7 +28,7 @@ fi
 
 plain=$(mktemp)
 trap 'rm -f "$plain"' EXIT
-objcopy --decompress-debug-sections "$program" "$plain"
+"${CROSS:-}objcopy" --decompress-debug-sections "$program" "$plain"
 for folder in "$@"; do
     found=$(strings -a "$plain" | grep -F -- "$folder" | head -n 3)
     [ -z "$found" ] && continue
