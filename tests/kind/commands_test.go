@@ -230,7 +230,12 @@ const debugCommand = "kubectl debug POD --image=IMAGE-debug --target=extproc --p
 // and does without a terminal.
 func (r release) inside(script string) string {
 	r.t.Helper()
-	command := strings.NewReplacer("POD", r.pods()[0].Name, "IMAGE-debug", twin, "-it", "-i").Replace(debugCommand)
+	return r.insideOf(r.pods()[0].Name, script)
+}
+
+func (r release) insideOf(pod, script string) string {
+	r.t.Helper()
+	command := strings.NewReplacer("POD", pod, "IMAGE-debug", twin, "-it", "-i").Replace(debugCommand)
 	return r.must(command+" -c 'read start; "+script+"'", "start\n")
 }
 

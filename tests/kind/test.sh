@@ -27,8 +27,12 @@ CGO_ENABLED=0 GOTOOLCHAIN=local GOCACHE=$CACHE/go-build GOMODCACHE=$CACHE/go-mod
 envoy=$("$tests/run/fetch-envoy.sh")
 python3 "$here/peers.py" "$FOLDER/peers.tar" "$envoy" "$BUILD/tests/backend/backend" \
     "$BUILD/tests/bench/load" "$FOLDER/requests"
-"$here/cluster/cluster.sh" load "$BUILD/image/extproc.tar" "$BUILD/image/extproc-debug.tar" \
-    "$FOLDER/peers.tar"
+# Its reason, where the last release is not to be had.
+KIND_RELEASED=$("$tests/released.sh" build) || [ $? = 3 ]
+export KIND_RELEASED
+images=("$BUILD/image/extproc.tar" "$BUILD/image/extproc-debug.tar" "$FOLDER/peers.tar")
+[ ! -d "$KIND_RELEASED" ] || images+=("$KIND_RELEASED/build/image/extproc.tar")
+"$here/cluster/cluster.sh" load "${images[@]}"
 
 environment=$("$here/cluster/cluster.sh" environment)
 eval "$environment"

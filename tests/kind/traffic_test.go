@@ -22,33 +22,42 @@ func TestNoRequestFailsWhilePodsAreReplaced(t *testing.T) {
 	n := newNamespace(t)
 	r := release{n, "helm"}
 	r.install("")
-	peers := n.envoy(serviceAddress(n))
-	before := counts{}
-	replace := func(what string, how func()) {
-		eventually(t, func() string { return n.progress(peers, before.Sent+200) })
-		old := map[string]bool{}
-		for _, pod := range r.pods() {
-			old[pod.Name] = true
-		}
-		how()
-		eventually(t, func() string { return n.anyLeft(old) })
-		during := n.counts(peers)
-		eventually(t, func() string { return n.progress(peers, during.Sent+200) })
-		after := n.counts(peers)
-		show("%s: %d requests, %d failed", what, after.Sent-before.Sent, after.Failed-before.Failed)
-		if after.Failed != before.Failed {
-			t.Errorf("%s: %d of %d requests failed, the first one: %s", what,
-				after.Failed-before.Failed, after.Sent-before.Sent, after.FirstFailure)
-		}
-		before = after
-	}
-	replace("kubectl rollout restart", func() {
+	load := traffic{r, n.envoy(serviceAddress(n)), counts{}}
+	load.replace("kubectl rollout restart", func() {
 		n.must("kubectl rollout restart deployment/"+deployment, "")
 		n.must("kubectl rollout status --timeout=170s deployment/"+deployment, "")
 	})
-	replace("helm upgrade that disables pprof", func() {
+	load.replace("helm upgrade that disables pprof", func() {
 		r.upgrade("-f " + n.file("values.yaml", disablingValues))
 	})
+}
+
+// traffic goes on from one replacement of pods to the next.
+type traffic struct {
+	release
+	peers  pod
+	before counts
+}
+
+// replace waits until all pods are others, with requests before, meanwhile and after; none may fail.
+func (l *traffic) replace(what string, how func()) {
+	l.t.Helper()
+	eventually(l.t, func() string { return l.progress(l.peers, l.before.Sent+200) })
+	old := map[string]bool{}
+	for _, pod := range l.pods() {
+		old[pod.Name] = true
+	}
+	how()
+	eventually(l.t, func() string { return l.anyLeft(old) })
+	during := l.counts(l.peers)
+	eventually(l.t, func() string { return l.progress(l.peers, during.Sent+200) })
+	after := l.counts(l.peers)
+	show("%s: %d requests, %d failed", what, after.Sent-l.before.Sent, after.Failed-l.before.Failed)
+	if after.Failed != l.before.Failed {
+		l.t.Errorf("%s: %d of %d requests failed, the first one: %s", what,
+			after.Failed-l.before.Failed, after.Sent-l.before.Sent, after.FirstFailure)
+	}
+	l.before = after
 }
 
 func serviceAddress(n namespace) string {
