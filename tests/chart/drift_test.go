@@ -295,7 +295,7 @@ func TestReadmeHasTheTableOfValues(t *testing.T) {
 	compare(t, file, before+begin+valuesTableOfReadme(t)+end+after)
 }
 
-// The keys that have to be there are those that are neither lists, nor objects of Kubernetes, nor null.
+// The keys that have to be there are those that may not be null; maps `{}` and lists `[]` are made empty.
 func TestKeysAreThoseOfValues(t *testing.T) {
 	root := readSchema(t)
 	leaves := root.leaves("")
@@ -306,6 +306,10 @@ func TestKeysAreThoseOfValues(t *testing.T) {
 		switch root.resolve(leaves[value.path]).Type {
 		case "string", "integer", "boolean":
 			keys.WriteString(value.path + "\n")
+		case "object":
+			keys.WriteString(value.path + "{}\n")
+		case "array":
+			keys.WriteString(value.path + "[]\n")
 		}
 	}
 	keys.WriteString("{{- end }}\n")
