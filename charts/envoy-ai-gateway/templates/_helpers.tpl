@@ -23,12 +23,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: extproc
 {{- end }}
 
-{{- define "envoy-ai-gateway.extProc.labels" -}}
+{{/* What the chart itself says of an object. */}}
+{{- define "envoy-ai-gateway.extProc.ownLabels" -}}
 {{- $labels := include "envoy-ai-gateway.extProc.selector" . | fromYaml -}}
 {{- $_ := set $labels "app.kubernetes.io/version" (.Chart.AppVersion | trunc 63) -}}
 {{- $_ := set $labels "app.kubernetes.io/managed-by" .Release.Service -}}
 {{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63) -}}
-{{ merge $labels .Values.commonLabels | toYaml }}
+{{ toYaml $labels }}
+{{- end }}
+
+{{- define "envoy-ai-gateway.extProc.labels" -}}
+{{ merge (include "envoy-ai-gateway.extProc.ownLabels" . | fromYaml) .Values.commonLabels | toYaml }}
 {{- end }}
 
 {{/* A first part with a dot, a port or the name localhost is a registry, as container runtimes read it. */}}
