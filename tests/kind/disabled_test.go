@@ -21,6 +21,7 @@ const disablingValues = `extProc:
 func TestDisabledMeansAbsent(t *testing.T) {
 	for _, helm := range []string{"helm3", "helm"} {
 		t.Run(helm, func(t *testing.T) {
+			t.Parallel()
 			timed(t)
 			n := newNamespace(t)
 			r := release{n, helm}

@@ -23,7 +23,8 @@ extProc:
   pprof: {scrapeAnnotations: true}
   startupProbe: {periodSeconds: 2}
   livenessProbe: {failureThreshold: 9}
-  terminationGracePeriodSeconds: 60
+  drain: {delaySeconds: 1, deadlineSeconds: 5}
+  terminationGracePeriodSeconds: 8
   strategy: {type: Recreate}
 `
 
