@@ -44,7 +44,6 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 static const char *const booleans[] = {"false", "true", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const sandboxes[] = {"on", "off", "required", NULL};
-static const char *const answers[] = {"false", "true", NULL};
 
 static const struct setting table[] = {
     {.flag = "--listen",
@@ -186,7 +185,7 @@ static const struct setting table[] = {
      .kind = SETTING_CHOICE,
      .offset = offsetof(struct values, pprof_auth_loopback),
      .fallback = "false",
-     .choices = answers,
+     .choices = booleans,
      .help = "`true`: loopback needs a token, too, and so does `kubectl port-forward`"},
     {.flag = "--pprof-allowed-hosts",
      .environment = "PPROF_ALLOWED_HOSTS",

@@ -63,13 +63,3 @@
 #else
 #define HAS_PRODUCT_LIBC 1
 #endif
-
-// What the kernel calls the machine (linux/audit.h), and where in a ucontext_t a system call's
-// result is.
-#ifdef __aarch64__
-#define MACHINE_AUDIT AUDIT_ARCH_AARCH64
-#define MACHINE_RESULT(context) ((context)->uc_mcontext.regs[0])
-#else
-#define MACHINE_AUDIT AUDIT_ARCH_X86_64
-#define MACHINE_RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
-#endif

@@ -25,6 +25,16 @@
 #include "base/log.h"
 #include "sandbox/checks.h"
 
+// What the kernel calls the machine (linux/audit.h), and where in a ucontext_t a system call's
+// result is.
+#ifdef __aarch64__
+#define MACHINE_AUDIT AUDIT_ARCH_AARCH64
+#define MACHINE_RESULT(context) ((context)->uc_mcontext.regs[0])
+#else
+#define MACHINE_AUDIT AUDIT_ARCH_X86_64
+#define MACHINE_RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
+#endif
+
 static const char *const names[] = {
 #include "sandbox/names.h"
 };
