@@ -20,6 +20,11 @@ static inline find_lanes find_load(const uint8_t *at) {
     return lanes;
 }
 
+// Between tokens of JSON.
+static inline bool find_is_gap(uint8_t c) {
+    return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+}
+
 // Those that stay in a JSON string as they are: no quotes, backslashes, control characters nor
 // bytes beyond ASCII.
 static inline find_lanes find_plain(find_lanes lanes) {

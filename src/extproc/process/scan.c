@@ -381,7 +381,7 @@ static int begin_token(struct scan *scan) {
     for (;;) {
         if (scan->next == scan->end) return SCAN_MORE;
         c = *scan->next++;
-        if (c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t')) continue;
+        if (find_is_gap(c)) continue;
         if (c == ',' && scan->expects == EXPECTS_COMMA_OR_END) {
             bool is_object = skip_is_in_object(scan, scan->depth);
             scan->expects = is_object ? EXPECTS_KEY : EXPECTS_VALUE;

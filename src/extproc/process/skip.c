@@ -10,9 +10,7 @@
 // Each of these goes from the start of something to behind it. NULL: it is not plain, or not whole.
 
 static inline const uint8_t *pass_gap(const uint8_t *at, const uint8_t *end) {
-    while (at != end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
-        at++;
-    }
+    while (at != end && find_is_gap(*at)) at++;
     return at;
 }
 
