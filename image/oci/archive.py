@@ -25,14 +25,13 @@ def as_json(value):
 
 
 class Tree:
-    """Files of a layer, by their path in the image. Folders come by themselves."""
+    """Files of a layer, all of root's, by their path in the image. Folders come by themselves."""
 
-    def __init__(self, owner=0, mtime=0):
-        self.owner, self.mtime, self.entries = owner, mtime, {}
+    def __init__(self, mtime=0):
+        self.mtime, self.entries = mtime, {}
 
     def _add(self, path, **fields):
         info = tarfile.TarInfo(path.strip("/"))
-        info.uid = info.gid = self.owner
         info.mtime = self.mtime
         data = fields.pop("data", b"")
         for name, value in fields.items():

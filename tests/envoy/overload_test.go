@@ -155,6 +155,27 @@ func TestBodyMemoryIsLimited(t *testing.T) {
 	}
 }
 
+// flood sends a body many times, so many at once, and counts what comes back.
+func flood(t *testing.T, stack *rig.Stack, atOnce, each int, body string) map[int]int {
+	counts, mutex := map[int]int{}, sync.Mutex{}
+	var all sync.WaitGroup
+	for range atOnce {
+		all.Go(func() {
+			for range each {
+				reply := stack.Try(stack.Request("POST", "/v1/chat/completions", body))
+				if reply.Err != nil || reply.Status != 200 && !isOverloaded(reply) {
+					t.Errorf("status %d, %v: %.200s", reply.Status, reply.Err, reply.Body)
+				}
+				mutex.Lock()
+				counts[reply.Status]++
+				mutex.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return counts
+}
+
 // In a container of 96 MiB, many bodies of 20 MB at the same time: some get 503, none breaks anything.
 func TestManyLargeBodiesInASmallContainer(t *testing.T) {
 	const memory = 96 << 20
@@ -167,22 +188,7 @@ func TestManyLargeBodiesInASmallContainer(t *testing.T) {
 		return rig.Fields(line)["level"] == "warn" && rig.Fields(line)["total_body_limit"] == fmt.Sprint(memory/4)
 	})
 	text := large(20 << 20)
-	counts, mutex := map[int]int{}, sync.Mutex{}
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for range 3 {
-				reply := stack.Try(stack.Request("POST", "/v1/chat/completions", text))
-				if reply.Err != nil || reply.Status != 200 && !isOverloaded(reply) {
-					t.Errorf("status %d, %v: %.200s", reply.Status, reply.Err, reply.Body)
-				}
-				mutex.Lock()
-				counts[reply.Status]++
-				mutex.Unlock()
-			}
-		})
-	}
-	all.Wait()
+	counts := flood(t, stack, 8, 3, text)
 	held, _ := os.ReadFile(usage)
 	t.Logf("by status: %v; the container uses %s of %d bytes", counts, strings.TrimSpace(string(held)), memory)
 	if stack.Extproc.HasEnded() {

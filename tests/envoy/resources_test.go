@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"extproc/tests/internal/rig"
@@ -43,27 +42,6 @@ func peak(t *testing.T, usageFile string) int {
 	}
 	t.Skip("the kernel does not say what a control group used at most")
 	return 0
-}
-
-// flood sends a body many times, so many at once, and counts what comes back.
-func flood(t *testing.T, stack *rig.Stack, atOnce, each int, body string) map[int]int {
-	counts, mutex := map[int]int{}, sync.Mutex{}
-	var all sync.WaitGroup
-	for range atOnce {
-		all.Go(func() {
-			for range each {
-				reply := stack.Try(stack.Request("POST", "/v1/chat/completions", body))
-				if reply.Err != nil || reply.Status != 200 && !isOverloaded(reply) {
-					t.Errorf("status %d, %v: %.200s", reply.Status, reply.Err, reply.Body)
-				}
-				mutex.Lock()
-				counts[reply.Status]++
-				mutex.Unlock()
-			}
-		})
-	}
-	all.Wait()
-	return counts
 }
 
 // What the chart asks for is enough for small requests, many at once; what it allows is not reached by

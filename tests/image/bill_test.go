@@ -19,10 +19,7 @@ import (
 // bills are the files beside the images.
 func bills(t *testing.T) []string {
 	t.Helper()
-	folders, err := made()
-	if err != nil {
-		t.Fatal(err)
-	}
+	folders := made(t)
 	found, _ := filepath.Glob(filepath.Join(folders[0], "image", "*.spdx.json"))
 	if len(found) != 2 {
 		t.Fatalf("bills of materials: %q", found)
@@ -127,10 +124,7 @@ func lockedNames(t *testing.T) (names []string) {
 }
 
 func TestPartThatNoLockNamesIsRefused(t *testing.T) {
-	folders, err := made()
-	if err != nil {
-		t.Fatal(err)
-	}
+	folders := made(t)
 	real, err := os.ReadFile(filepath.Join(folders[0], "release/extproc.map"))
 	if err != nil {
 		t.Fatal(err)

@@ -27,8 +27,7 @@ const (
 	epoch   = 1767225600
 )
 
-// made holds the two folders that `make image` was called for, each with nothing there before.
-var made = sync.OnceValues(func() (folders [2]string, err error) {
+var makeTwice = sync.OnceValues(func() (folders [2]string, err error) {
 	for i := range folders {
 		if folders[i], err = os.MkdirTemp("", "image-test-"); err != nil {
 			return folders, err
@@ -39,6 +38,16 @@ var made = sync.OnceValues(func() (folders [2]string, err error) {
 	}
 	return folders, nil
 })
+
+// made are the two folders that `make image` was called for, each with nothing there before.
+func made(t *testing.T) [2]string {
+	t.Helper()
+	folders, err := makeTwice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folders
+}
 
 // makes calls make for a target in a folder.
 func makes(target, folder string, settings ...string) error {
@@ -53,7 +62,7 @@ func makes(target, folder string, settings ...string) error {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	folders, _ := made()
+	folders, _ := makeTwice()
 	for _, folder := range folders {
 		os.RemoveAll(folder)
 	}
@@ -63,10 +72,7 @@ func TestMain(m *testing.M) {
 // open reads an archive of the first folder, and the one image in it.
 func open(t *testing.T, file string) (scan.Archive, *scan.Image) {
 	t.Helper()
-	folders, err := made()
-	if err != nil {
-		t.Fatal(err)
-	}
+	folders := made(t)
 	archive, err := scan.OpenArchive(filepath.Join(folders[0], "image", file))
 	if err != nil {
 		t.Fatal(err)
@@ -79,10 +85,7 @@ func open(t *testing.T, file string) (scan.Archive, *scan.Image) {
 }
 
 func TestTwoBuildsInDifferentFoldersGiveTheSameBytes(t *testing.T) {
-	folders, err := made()
-	if err != nil {
-		t.Fatal(err)
-	}
+	folders := made(t)
 	for _, file := range []string{"image/extproc.tar", "image/extproc-debug.tar"} {
 		var digests []string
 		for _, folder := range folders {
@@ -99,10 +102,7 @@ func TestTwoBuildsInDifferentFoldersGiveTheSameBytes(t *testing.T) {
 }
 
 func TestImageKeepsItsPromises(t *testing.T) {
-	folders, err := made()
-	if err != nil {
-		t.Fatal(err)
-	}
+	folders := made(t)
 	scan.Machine = append([]string{rig.Root(), os.Getenv("CACHE")}, folders[:]...)
 	row := func(check scan.Check, _ string, err error) {
 		if err != nil {
@@ -189,10 +189,7 @@ func assemble(folder, linkmap, out string) *exec.Cmd {
 }
 
 func TestAnotherCompilerIsSaid(t *testing.T) {
-	folders, err := made()
-	if err != nil {
-		t.Fatal(err)
-	}
+	folders := made(t)
 	// Both commands as a machine with another gcc would have them.
 	other := t.TempDir()
 	script := "#!/bin/sh\necho 99.9\n"

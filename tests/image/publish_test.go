@@ -108,11 +108,8 @@ func inArchive(t *testing.T, path string) string {
 // The commands of docs/publishing.md, word for word but for: `make image relink-kit` (they were made before), and
 // the cluster that `helm install` would ask.
 func TestPublishingWorksAsItIsDocumented(t *testing.T) {
-	folders, err := made()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := makes("relink-kit", folders[0]); err != nil {
+	folders := made(t)
+	if _, err := makeKit(); err != nil {
 		t.Fatal(err)
 	}
 	crane := chartTool(t, "crane")

@@ -8,15 +8,12 @@ import (
 )
 
 func TestNothingIsLinkedThatNobodyCalls(t *testing.T) {
-	folders, err := made()
-	if err != nil {
-		t.Fatal(err)
-	}
+	folders := made(t)
 	if err := makes("size", folders[0]); err != nil {
 		t.Error(err)
 	}
 	// The linker is told to keep a function that nobody calls.
-	err = makes("size", folders[0], "LDFLAGS=-Wl,--undefined=uv_fs_copyfile")
+	err := makes("size", folders[0], "LDFLAGS=-Wl,--undefined=uv_fs_copyfile")
 	if err == nil || !strings.Contains(err.Error(), "uv_fs_copyfile  (not wanted)") {
 		t.Errorf("a function that nobody calls is not seen: %v", err)
 	}

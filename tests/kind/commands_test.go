@@ -205,13 +205,8 @@ func (r release) upgrade(arguments string) string {
 // pods are the release's that serve: ready, and not about to end.
 func (r release) pods() []core.Pod {
 	r.t.Helper()
-	list, err := client.CoreV1().Pods(r.name).List(short(r.t), meta.ListOptions{
-		LabelSelector: "app.kubernetes.io/instance=" + releaseName + ",app.kubernetes.io/component=extproc"})
-	if err != nil {
-		r.t.Fatal(err)
-	}
 	var serving []core.Pod
-	for _, found := range list.Items {
+	for _, found := range r.allPods() {
 		if found.DeletionTimestamp == nil && isReady(&found) {
 			serving = append(serving, found)
 		}
@@ -220,6 +215,17 @@ func (r release) pods() []core.Pod {
 		r.t.Fatal("no pod of the release serves")
 	}
 	return serving
+}
+
+// allPods are also those that do not serve, or not any more.
+func (r release) allPods() []core.Pod {
+	r.t.Helper()
+	list, err := client.CoreV1().Pods(r.name).List(short(r.t), meta.ListOptions{
+		LabelSelector: "app.kubernetes.io/instance=" + releaseName + ",app.kubernetes.io/component=extproc"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return list.Items
 }
 
 // As the chart's README has it.

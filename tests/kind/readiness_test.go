@@ -139,16 +139,6 @@ func (n namespace) kill(pod core.Pod) {
 	client.CoreV1().Pods(n.name).Delete(short(n.t), pod.Name, meta.DeleteOptions{GracePeriodSeconds: of(int64(0))})
 }
 
-func (r release) allPods() []core.Pod {
-	r.t.Helper()
-	list, err := client.CoreV1().Pods(r.name).List(short(r.t),
-		meta.ListOptions{LabelSelector: "app.kubernetes.io/component=extproc"})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return list.Items
-}
-
 // broken waits for a pod whose program ended with 2, and for its log to name the setting.
 func (n namespace) broken() (found core.Pod) {
 	n.t.Helper()
