@@ -4,7 +4,7 @@
 // prints one line of what it saw:
 //
 //	load --address 127.0.0.1:1063 --kind 1k --streams 16 --requests 20000 --pid $(pidof extproc)
-//	requests=20000 seconds=0.412 per_second=48543 p50_us=310 p99_us=640 cpu_us_per_request=18.30
+//	requests=20000 seconds=0.412 per_second=48543 p50_us=310 p99_us=640 sleeps_per_request=0.25 cpu_us_per_request=18.30
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	flag.IntVar(&options.Requests, "requests", 10000, "how many requests")
 	flag.DurationVar(&options.Duration, "duration", 0, "for how long instead")
 	flag.IntVar(&options.CPU, "cpu", -1, "the processor that the load stays on; -1: any")
-	flag.IntVar(&options.Pid, "pid", 0, "the process whose processor time is measured")
+	flag.IntVar(&options.Pid, "pid", 0, "the process whose processor time and sleeps are measured")
 	crowd := flag.Int("crowd", 0, "instead: so many clients of HTTP at the address that send a byte a second, until it is killed")
 	flag.Parse()
 	if *crowd > 0 {
@@ -39,8 +39,9 @@ func main() {
 		os.Exit(1)
 	}
 	seconds := result.Elapsed.Seconds()
-	fmt.Printf("requests=%d seconds=%.3f per_second=%.0f p50_us=%d p99_us=%d cpu_us_per_request=%.2f\n",
+	fmt.Printf("requests=%d seconds=%.3f per_second=%.0f p50_us=%d p99_us=%d sleeps_per_request=%.2f cpu_us_per_request=%.2f\n",
 		result.Requests, seconds, float64(result.Requests)/seconds,
 		result.Quantile(0.5)/time.Microsecond, result.Quantile(0.99)/time.Microsecond,
+		float64(result.Sleeps)/float64(result.Requests),
 		float64(result.CPU.Nanoseconds())/1e3/float64(result.Requests))
 }

@@ -12,6 +12,8 @@ import (
 // figures are measured values of one row, a list for each server: a value a round.
 type figures map[string][]float64
 
+func (f figures) add(name string, value float64) { f[name] = append(f[name], value) }
+
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	if len(sorted) == 0 {

@@ -24,7 +24,7 @@ type Options struct {
 	Duration time.Duration
 	CPU      int  // the load runs on this processor only; -1: on any
 	Models   int  // each request names another of so many models, m000000 and so on; 0: all name Model
-	Pid      int  // whose processor time is measured; 0: nobody's
+	Pid      int  // whose processor time and sleeps are measured; 0: nobody's
 	Keep     bool // the answers of the first stream are kept
 }
 
@@ -33,7 +33,7 @@ type Result struct {
 	Requests int
 	Elapsed  time.Duration
 	Latency  []time.Duration // of each request, from its first byte to its last answer; sorted
-	CPU      time.Duration   // of Pid, user and system
+	Usage                    // of Pid, meanwhile
 	Answers  [][]byte        // with Keep: serialised ProcessingResponses
 }
 
@@ -64,7 +64,7 @@ func Run(options Options) (*Result, error) {
 	if options.Keep {
 		c.kept = &result.Answers
 	}
-	before, start := ProcessTime(options.Pid), time.Now()
+	before, start := UsageOf(options.Pid), time.Now()
 	c.wantsMore = func() bool {
 		if options.Duration != 0 {
 			return time.Since(start) < options.Duration
@@ -74,7 +74,7 @@ func Run(options Options) (*Result, error) {
 	if err := c.run(options.Streams); err != nil {
 		return nil, err
 	}
-	result.Elapsed, result.CPU = time.Since(start), ProcessTime(options.Pid)-before
+	result.Elapsed, result.Usage = time.Since(start), UsageOf(options.Pid).Since(before)
 	result.Requests, result.Latency = len(c.latency), c.latency
 	slices.Sort(result.Latency)
 	return result, nil
@@ -93,19 +93,6 @@ func stayOn(cpu int) (release func(), err error) {
 		unix.SchedSetaffinity(0, &before)
 		runtime.UnlockOSThread()
 	}, err
-}
-
-// ProcessTime is the processor time that a process has used, to the nanosecond.
-func ProcessTime(pid int) time.Duration {
-	if pid == 0 {
-		return 0
-	}
-	// What clock_getcpuclockid makes of a process id: its bits inverted, and 2 for "scheduled time".
-	var now unix.Timespec
-	if unix.ClockGettime(int32(^pid<<3|2), &now) != nil {
-		return 0
-	}
-	return time.Duration(now.Nano())
 }
 
 func sockaddr(address string) (int, unix.Sockaddr, error) {
