@@ -3,8 +3,9 @@
 #pragma once
 
 #include "base/attributes.h"
-#include "extproc/process/block.h"
+#include "extproc/process/escape.h"
 #include "extproc/process/find.h"
+#include "extproc/process/utf8.h"
 
 // Each of these goes from the start of something to behind it. NULL: it is not plain, or not whole.
 
@@ -13,11 +14,29 @@ static inline const uint8_t *pass_gap(const uint8_t *at, const uint8_t *end) {
     return at;
 }
 
+// What stays in a text and is not plain: characters beyond ASCII, or an escape that means one.
+static inline const uint8_t *pass_special(const uint8_t *at, const uint8_t *end) {
+    if (*at >= 0x80) {
+        const uint8_t *behind = utf8_skip(at, end);
+        if (behind != at) return behind;
+        struct utf8 utf8;
+        if (!utf8_begin(&utf8, *at) || end - at <= utf8.left) return NULL;
+        while (utf8.left != 0) {
+            if (!utf8_go_on(&utf8, *++at)) return NULL;
+        }
+        return at + 1;
+    }
+    if (*at != '\\' || end - at < 2) return NULL;
+    if (escape_meaning(at[1]) != '\0') return at + 2;
+    return escape_is_unit(at + 1, end) ? at + 1 + ESCAPE_UNIT_BYTES : NULL;
+}
+
+// From behind the opening quote.
+const uint8_t *pass_long_text(const uint8_t *at, const uint8_t *end);
+
 static inline const uint8_t *pass_text(const uint8_t *at, const uint8_t *end) {
     const uint8_t *quote = find_short_end(++at, end);
-    if (LIKELY(quote != NULL)) return quote + 1;
-    at = find_in_string(block_pass(at, end), end);
-    return at != end && *at == '"' ? at + 1 : NULL;
+    return LIKELY(quote != NULL) ? quote + 1 : pass_long_text(at, end);
 }
 
 // An exponent is left to the long way.

@@ -8,6 +8,7 @@
 
 #include "base/attributes.h"
 #include "extproc/process/block.h"
+#include "extproc/process/pass.h"
 #include "extproc/process/skip.h"
 
 enum { INSIDE_NOTHING, INSIDE_STRING, INSIDE_NUMBER, INSIDE_WORD };
@@ -208,36 +209,16 @@ static int take_escape(struct scan *scan) {
     return NO_TOKEN;
 }
 
-// The short way past what is not plain, where all of it is in the piece and it can stay as it is:
-// characters beyond ASCII, and an escape when nobody wants the text. How many bytes it has; 0:
-// this is not the way.
-static size_t measure_whole(const struct scan *scan, const uint8_t *at) {
-    size_t left = (size_t)(scan->end - at);
-    if (*at >= 0x80) {
-        const uint8_t *behind = utf8_skip(at, scan->end);
-        if (behind != at) return (size_t)(behind - at);
-        struct utf8 utf8;
-        size_t len = 1;
-        if (!utf8_begin(&utf8, *at) || left <= utf8.left) return 0;
-        for (; utf8.left != 0; len++) {
-            if (!utf8_go_on(&utf8, at[len])) return 0;
-        }
-        return len;
-    }
-    if (*at != '\\' || !scan->is_skipping || left < 2) return 0;
-    if (escape_meaning(at[1]) != '\0') return 2;
-    return escape_is_unit(at + 1, scan->end) ? 1 + ESCAPE_UNIT_BYTES : 0;
-}
-
 static int take_plain(struct scan *scan) {
-    size_t whole;
-    do {
+    for (;;) {
         if (scan->is_skipping) scan->next = block_pass(scan->next, scan->end);
         scan->next = find_in_string(scan->next, scan->end);
         if (scan->next == scan->end) return SCAN_MORE;
-        whole = measure_whole(scan, scan->next);
-        scan->next += whole;
-    } while (whole != 0);
+        if (*scan->next == '\\' && !scan->is_skipping) break;  // it cannot stay as it is
+        const uint8_t *behind = pass_special(scan->next, scan->end);
+        if (behind == NULL) break;
+        scan->next = behind;
+    }
     uint8_t c = *scan->next++;
     if (c == '"') return finish_string(scan);
     if (c == '\\') {
