@@ -18,7 +18,7 @@ static uint64_t load(const uint8_t *at) {
     return word;
 }
 
-bool bytes_are_same(const uint8_t *a, const uint8_t *b, size_t len) {
+bool bytes_are_same_long(const uint8_t *a, const uint8_t *b, size_t len) {
     size_t at = 0;
     for (; at + sizeof(uint64_t) <= len; at += sizeof(uint64_t)) {
         if (load(a + at) != load(b + at)) return false;
@@ -33,6 +33,7 @@ bool bytes_are_same(const uint8_t *a, const uint8_t *b, size_t len) {
 
 bool bytes_equal_ignoring_case(struct bytes a, struct bytes b) {
     if (a.len != b.len) return false;
+    if (bytes_are_same(a.data, b.data, a.len)) return true;
     for (size_t i = 0; i < a.len; i++) {
         if (lower(a.data[i]) != lower(b.data[i])) return false;
     }
@@ -45,33 +46,20 @@ void buffer_done(struct buffer *buffer) {
     *buffer = (struct buffer){.limit = buffer->limit, .may_allocate = buffer->may_allocate};
 }
 
-enum status buffer_reserve(struct buffer *buffer, size_t extra, uint8_t **ret_room) {
+enum status buffer_grow(struct buffer *buffer, size_t extra, uint8_t **ret_room) {
     size_t limit = buffer->limit != 0 ? buffer->limit : SIZE_MAX / 2;
     if (extra > limit || buffer->len > limit - extra) return STATUS_TOO_LARGE;
     size_t wanted = buffer->len + extra;
-    if (wanted > buffer->capacity || buffer->data == NULL) {
-        size_t capacity = buffer->capacity < SMALLEST_CAPACITY ? SMALLEST_CAPACITY
-                                                               : buffer->capacity * 2;
-        if (capacity > limit) capacity = limit;
-        if (capacity < wanted) capacity = wanted;
-        if (buffer->may_allocate != NULL && !buffer->may_allocate(capacity)) {
-            return STATUS_NO_MEMORY;
-        }
-        uint8_t *data = realloc(buffer->data, capacity);
-        if (data == NULL) return STATUS_NO_MEMORY;
-        buffer->data = data;
-        buffer->capacity = capacity;
-    }
-    *ret_room = buffer->data + buffer->len;
-    return STATUS_OK;
-}
-
-enum status buffer_append(struct buffer *buffer, struct bytes bytes) {
-    uint8_t *room;
-    enum status status = buffer_reserve(buffer, bytes.len, &room);
-    if (status != STATUS_OK) return status;
-    if (bytes.len != 0) memcpy(room, bytes.data, bytes.len);
-    buffer->len += bytes.len;
+    size_t capacity = buffer->capacity < SMALLEST_CAPACITY ? SMALLEST_CAPACITY
+                                                           : buffer->capacity * 2;
+    if (capacity > limit) capacity = limit;
+    if (capacity < wanted) capacity = wanted;
+    if (buffer->may_allocate != NULL && !buffer->may_allocate(capacity)) return STATUS_NO_MEMORY;
+    uint8_t *data = realloc(buffer->data, capacity);
+    if (data == NULL) return STATUS_NO_MEMORY;
+    buffer->data = data;
+    buffer->capacity = capacity;
+    *ret_room = data + buffer->len;
     return STATUS_OK;
 }
 

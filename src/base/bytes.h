@@ -29,8 +29,15 @@ static inline struct bytes bytes_of_text(const char *text) {
     return (struct bytes){(const uint8_t *)text, strlen(text)};
 }
 
-// Whether so many bytes are the same. For short ones, where libc's memcmp goes byte by byte.
-bool bytes_are_same(const uint8_t *a, const uint8_t *b, size_t len);
+// bytes_are_same, where the compiler does not know how many they are.
+bool bytes_are_same_long(const uint8_t *a, const uint8_t *b, size_t len);
+
+// Whether so many bytes are the same. For short ones, where libc's memcmp goes byte by byte; a
+// literal's are compared without a call.
+static inline bool bytes_are_same(const uint8_t *a, const uint8_t *b, size_t len) {
+    if (__builtin_constant_p(len) && len <= 32) return __builtin_memcmp(a, b, len) == 0;
+    return bytes_are_same_long(a, b, len);
+}
 
 static inline bool bytes_equal(struct bytes a, struct bytes b) {
     return a.len == b.len && bytes_are_same(a.data, b.data, a.len);
@@ -64,13 +71,31 @@ struct buffer {
 // Frees the memory; the buffer is then empty and usable again. Accepts NULL.
 void buffer_done(struct buffer *buffer);
 
+// buffer_reserve, where there is no room yet.
+MUST_USE enum status buffer_grow(struct buffer *buffer, size_t extra, uint8_t **ret_room);
+
 // Makes room for `extra` bytes behind `len` and hands out their start; `len` stays. Growing is
 // amortised constant. STATUS_TOO_LARGE past the limit, STATUS_NO_MEMORY; the buffer is unchanged
 // then.
-MUST_USE enum status buffer_reserve(struct buffer *buffer, size_t extra, uint8_t **ret_room);
+MUST_USE static inline enum status buffer_reserve(struct buffer *buffer, size_t extra,
+                                                  uint8_t **ret_room) {
+    bool has_room = buffer->data != NULL && extra <= buffer->capacity - buffer->len;
+    bool is_allowed = buffer->limit == 0 || buffer->len + extra <= buffer->limit;
+    if (UNLIKELY(!has_room || !is_allowed)) return buffer_grow(buffer, extra, ret_room);
+    *ret_room = buffer->data + buffer->len;
+    return STATUS_OK;
+}
 
 // Appends; on failure nothing was appended.
-MUST_USE enum status buffer_append(struct buffer *buffer, struct bytes bytes);
+MUST_USE static inline enum status buffer_append(struct buffer *buffer, struct bytes bytes) {
+    uint8_t *room;
+    enum status status = buffer_reserve(buffer, bytes.len, &room);
+    if (status != STATUS_OK) return status;
+    if (bytes.len != 0) memcpy(room, bytes.data, bytes.len);
+    buffer->len += bytes.len;
+    return STATUS_OK;
+}
+
 MUST_USE enum status buffer_append_text(struct buffer *buffer, const char *text);
 MUST_USE enum status buffer_append_byte(struct buffer *buffer, uint8_t byte);
 MUST_USE enum status buffer_append_format(struct buffer *buffer, const char *format, ...)
