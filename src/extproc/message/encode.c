@@ -51,7 +51,7 @@ static void put_number(struct writer *writer, unsigned number, uint64_t value) {
 }
 
 // What was put since `next` stood at `end` becomes the field of this number.
-static void close_field(struct writer *writer, unsigned number, const uint8_t *end) {
+static inline void close_field(struct writer *writer, unsigned number, const uint8_t *end) {
     size_t len = (size_t)(end - writer->next);
     if (LIKELY(len < 0x80)) {
         put_byte(writer, (uint8_t)len);

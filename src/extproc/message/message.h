@@ -65,7 +65,12 @@ MUST_USE enum status message_decode(struct bytes serialised, struct arena *arena
                                     struct message *ret_message);
 
 // The first header of this (lower-case) name; empty when there is none.
-struct bytes message_find_header(const struct message *message, struct bytes name);
+static inline struct bytes message_find_header(const struct message *message, struct bytes name) {
+    for (size_t i = 0; i < message->header_count; i++) {
+        if (bytes_equal(message->headers[i].name, name)) return message->headers[i].value;
+    }
+    return BYTES_EMPTY;
+}
 
 enum { MESSAGE_SET_HEADERS_MOST = 3, MESSAGE_METADATA_MOST = 10, MESSAGE_BODY_PARTS_MOST = 3 };
 

@@ -23,12 +23,11 @@ void reply_done(struct reply *reply) {
 
 // Whether a content-type is of this type and subtype, whatever its parameters.
 static bool is_media_type(struct bytes content_type, struct bytes wanted) {
-    size_t length = 0;
-    while (length < content_type.len && content_type.data[length] != ';' &&
-           content_type.data[length] != ' ' && content_type.data[length] != '\t') {
-        length++;
-    }
-    return bytes_equal_ignoring_case(bytes_of(content_type.data, length), wanted);
+    if (content_type.len < wanted.len) return false;
+    if (!bytes_equal_ignoring_case(bytes_of(content_type.data, wanted.len), wanted)) return false;
+    if (content_type.len == wanted.len) return true;
+    uint8_t behind = content_type.data[wanted.len];
+    return behind == ';' || behind == ' ' || behind == '\t';
 }
 
 // RFC 9110 section 8.4.1: x-gzip is gzip, and identity none.
@@ -37,10 +36,12 @@ static bool prepare_encoding(struct reply *reply, struct bytes encoding) {
         struct bytes name;
         bool is_compressed;
     } known[] = {
-        {BYTES_LITERAL(""), false},       {BYTES_LITERAL("identity"), false},
-        {BYTES_LITERAL("gzip"), true},    {BYTES_LITERAL("x-gzip"), true},
+        {BYTES_LITERAL("identity"), false},
+        {BYTES_LITERAL("gzip"), true},
+        {BYTES_LITERAL("x-gzip"), true},
         {BYTES_LITERAL("deflate"), true},
     };
+    if (encoding.len == 0) return true;
     for (size_t i = 0; i < COUNT_OF(known); i++) {
         if (!bytes_equal_ignoring_case(encoding, known[i].name)) continue;
         if (!known[i].is_compressed) return true;

@@ -91,6 +91,25 @@ static void test_decode__reads_headers(void **state) {
     assert_text(message_find_header(&message, BYTES_LITERAL("absent")), "");
 }
 
+// More than there is room for at first.
+static void test_decode__reads_a_hundred_headers(void **state) {
+    (void)state;
+    static const char header[] = "\x0a\x08\x0a\x02h?\x1a\x02v?";
+    struct buffer list = {0};
+    for (char c = 0; c < 100; c++) {
+        assert_int_equal(buffer_append(&list, bytes_of(header, sizeof(header) - 1)), STATUS_OK);
+        list.data[list.len - 5] = list.data[list.len - 1] = (uint8_t)(' ' + c);
+    }
+    struct message message = {0};
+    assert_int_equal(read_headers(buffer_bytes(&list), &arena, &message), STATUS_OK);
+    assert_int_equal(message.header_count, 100);
+    for (char c = 0; c < 100; c++) {
+        assert_text(message.headers[(size_t)c].name, (char[]){'h', (char)(' ' + c), '\0'});
+        assert_text(message.headers[(size_t)c].value, (char[]){'v', (char)(' ' + c), '\0'});
+    }
+    buffer_done(&list);
+}
+
 static void test_decode__raw_value_wins_over_value(void **state) {
     (void)state;
     struct message message;
