@@ -216,7 +216,7 @@ static void refuse_input(struct call *call, enum status status) {
 
 static void take_data(void *state, struct bytes piece) {
     struct call *call = state;
-    while (!call->is_over) {
+    while (piece.len != 0 && !call->is_over) {
         struct bytes message;
         enum status status = envelope_read(&call->reader, &piece, &message);
         if (status == STATUS_TRUNCATED) return;
@@ -228,6 +228,7 @@ static void take_data(void *state, struct bytes piece) {
         metrics_add(call->server->metrics, METRIC_MESSAGES, 1);
         handle(call, &(const struct event){.kind = MESSAGE, .message = message});
     }
+    envelope_release(&call->reader);
 }
 
 static void end_input(void *state) {

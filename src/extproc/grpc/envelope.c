@@ -15,11 +15,14 @@ static struct bytes take(struct bytes *input, size_t most) {
 
 static enum status read_prefix(struct envelope_reader *reader, struct bytes *input) {
     struct bytes piece = take(input, ENVELOPE_PREFIX_BYTES - reader->prefix_len);
-    if (piece.len != 0) memcpy(reader->prefix + reader->prefix_len, piece.data, piece.len);
+    const uint8_t *prefix = piece.data;
+    if (UNLIKELY(piece.len != ENVELOPE_PREFIX_BYTES)) {
+        if (piece.len != 0) memcpy(reader->prefix + reader->prefix_len, piece.data, piece.len);
+        prefix = reader->prefix;
+    }
     reader->prefix_len += piece.len;
     if (reader->prefix_len < ENVELOPE_PREFIX_BYTES) return STATUS_TRUNCATED;
 
-    const uint8_t *prefix = reader->prefix;
     if (prefix[0] > 1) return STATUS_MALFORMED;
     if (prefix[0] == 1) return STATUS_UNSUPPORTED;
     reader->message_len = (size_t)prefix[1] << 24 | (size_t)prefix[2] << 16 |
@@ -48,11 +51,13 @@ static enum status make_room(struct envelope_reader *reader, size_t extra) {
 }
 
 void envelope_done(struct envelope_reader *reader) {
-    budget_give(reader->budget, reader->partial_capacity);
-    free(reader->partial);
-    reader->partial = NULL;
-    reader->partial_len = 0;
-    reader->partial_capacity = 0;
+    if (reader->partial != NULL) {
+        budget_give(reader->budget, reader->partial_capacity);
+        free(reader->partial);
+        reader->partial = NULL;
+        reader->partial_len = 0;
+        reader->partial_capacity = 0;
+    }
     reader->prefix_len = 0;
     reader->is_handed_out = false;
 }

@@ -102,9 +102,9 @@ static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 static int on_data_chunk_recv(nghttp2_session *nghttp2, uint8_t flags, int32_t id,
                               const uint8_t *data, size_t len, void *user_data) {
     (void)flags;
+    (void)nghttp2;
     struct http2_session *session = user_data;
-    int error = nghttp2_session_consume_connection(nghttp2, len);
-    if (error != 0) return error;
+    session->taken_bytes += len;
     struct http2_stream *stream = http2_stream_find(session, id);
     if (stream == NULL || stream->state == NULL) return 0;
     session->handler->data(stream->state, bytes_of(data, len));
@@ -230,11 +230,19 @@ void http2_session_free(struct http2_session *session) {
     free(session);
 }
 
+// The connection's, once for all frames: what a stream may not take stops nobody else.
+static int give_window_back(struct http2_session *session) {
+    size_t taken_bytes = session->taken_bytes;
+    session->taken_bytes = 0;
+    return nghttp2_session_consume_connection(session->nghttp2, taken_bytes);
+}
+
 enum status http2_session_receive(struct http2_session *session, struct bytes bytes,
                                   int64_t now_ns) {
     session->received_ns = now_ns;
     session->pinged_ns = 0;
     nghttp2_ssize taken = nghttp2_session_mem_recv2(session->nghttp2, bytes.data, bytes.len);
+    if (taken >= 0) taken = give_window_back(session);
     if (taken >= 0) return STATUS_OK;
     (void)nghttp2_session_terminate_session(session->nghttp2, taken == NGHTTP2_ERR_FLOODED
                                                                   ? NGHTTP2_ENHANCE_YOUR_CALM

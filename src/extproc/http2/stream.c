@@ -10,10 +10,12 @@
 
 enum {
     OUTPUT_UNREAD_BYTES = 256 << 10,  // past it the stream gets no window
-    OUTPUT_KEPT_BYTES = 4 << 10,      // a smaller buffer is kept for the next answer
-    OUTPUT_MOVED_BYTES = 64 << 10,    // sent bytes at the front that are worth a move
-    ARENA_MOST_BYTES = 256 << 10,     // besides the room of each stream
-    IDLE_MOST = 128,                  // streams that are kept: some 1 MB
+    // nghttp2 tells the peer from half of the window on, so it need not be asked each time.
+    WINDOW_WITHHELD_BYTES = HTTP2_WINDOW_BYTES / 8,
+    OUTPUT_KEPT_BYTES = 4 << 10,    // a smaller buffer is kept for the next answer
+    OUTPUT_MOVED_BYTES = 64 << 10,  // sent bytes at the front that are worth a move
+    ARENA_MOST_BYTES = 256 << 10,   // besides the room of each stream
+    IDLE_MOST = 128,                // streams that are kept: some 1 MB
 };
 
 static struct http2_stream *take_idle(struct http2_session *session) {
@@ -94,23 +96,18 @@ struct arena *http2_stream_arena(struct http2_stream *stream) {
     return &stream->arena;
 }
 
+static struct http2_text *place_of(struct http2_stream *stream, struct bytes name) {
+    if (bytes_equal(name, BYTES_LITERAL(":path"))) return &stream->path;
+    if (bytes_equal(name, BYTES_LITERAL(":method"))) return &stream->method;
+    if (bytes_equal(name, BYTES_LITERAL("content-type"))) return &stream->content_type;
+    return NULL;
+}
+
 void http2_stream_keep_header(struct http2_stream *stream, struct bytes name, struct bytes value) {
-    static const struct {
-        struct bytes name;
-        size_t offset;  // of a struct http2_text
-    } wanted[] = {
-        {BYTES_LITERAL(":method"), offsetof(struct http2_stream, method)},
-        {BYTES_LITERAL(":path"), offsetof(struct http2_stream, path)},
-        {BYTES_LITERAL("content-type"), offsetof(struct http2_stream, content_type)},
-    };
-    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
-        if (!bytes_equal(name, wanted[i].name)) continue;
-        struct http2_text *text = (struct http2_text *)((char *)stream + wanted[i].offset);
-        if (value.len == 0 || value.len > sizeof(text->data)) return;
-        memcpy(text->data, value.data, value.len);
-        text->len = (uint8_t)value.len;
-        return;
-    }
+    struct http2_text *text = place_of(stream, name);
+    if (text == NULL || value.len == 0 || value.len > sizeof(text->data)) return;
+    memcpy(text->data, value.data, value.len);
+    text->len = (uint8_t)value.len;
 }
 
 static size_t output_unsent(const struct http2_stream *stream) {
@@ -119,7 +116,7 @@ static size_t output_unsent(const struct http2_stream *stream) {
 
 void http2_stream_consume(struct http2_stream *stream, size_t len) {
     stream->window_withheld += len;
-    if (stream->is_finished || stream->window_withheld == 0) return;
+    if (stream->is_finished || stream->window_withheld < WINDOW_WITHHELD_BYTES) return;
     if (output_unsent(stream) > OUTPUT_UNREAD_BYTES) return;
     // A failure is a lack of memory, which the next call of nghttp2 reports.
     (void)nghttp2_session_consume_stream(stream->session->nghttp2, stream->id,

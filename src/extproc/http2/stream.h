@@ -48,6 +48,7 @@ struct http2_session {
     size_t stream_count;
     struct http2_stream *idle;  // that were closed and can be used again, linked by `next`
     size_t idle_count;
+    size_t taken_bytes;    // of DATA, whose window the connection has not got back yet
     struct memory memory;  // nghttp2's
 
     int64_t started_ns;

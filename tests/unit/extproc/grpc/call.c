@@ -281,6 +281,17 @@ static void test_call__refuses_past_the_budget_and_serves_when_there_is_room_aga
     assert_int_equal(budget.used, 256);
 }
 
+static void test_call__gives_the_room_of_a_message_back_with_its_answer(void **state) {
+    (void)state;
+    int32_t id = client_request(&client, "/test");
+    client_send(&client, id, BYTES_LITERAL("\0\0\0\0\4ha"));
+    client_run(&client);
+    assert_int_equal(budget.used, 4);
+    client_send(&client, id, BYTES_LITERAL("lf"));
+    client_run(&client);
+    assert_int_equal(budget.used, 0);
+}
+
 static void test_call__tells_when_the_method_has_no_memory(void **state) {
     (void)state;
     open_status = STATUS_NO_MEMORY;

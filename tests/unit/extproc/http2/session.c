@@ -136,6 +136,23 @@ static void test_session__sends_a_megabyte_through_small_windows(void **state) {
     end(&client);
 }
 
+// The window of the connection is given back, and that of the stream.
+static void test_session__takes_more_than_its_windows_hold(void **state) {
+    (void)state;
+    struct client client;
+    begin(&client, 1 << 30);
+    enum { LEN = HTTP2_CONNECTION_WINDOW_BYTES + HTTP2_WINDOW_BYTES };
+    uint8_t *body = calloc(1, LEN);
+    int32_t id = client_request(&client, "/");
+    client_send(&client, id, bytes_of(body, LEN));
+    client_end(&client, id);
+    client_run(&client);
+    assert_int_equal(seen.received_bytes, LEN);
+    assert_string_equal(client_reply(&client, id)->grpc_status, "0");
+    free(body);
+    end(&client);
+}
+
 static void test_session__takes_a_reset_as_the_end(void **state) {
     (void)state;
     struct client client;
