@@ -183,8 +183,23 @@ static void add(struct genai_series *series, size_t histogram, int64_t value) {
     histogram_add(&series->histograms[histogram], shape_of(histogram), value, 1);
 }
 
-void genai_record(struct genai *genai, const struct genai_request *request) {
-    if (genai == NULL) return;
+static bool is_name(const char name[GENAI_NAME_BYTES], struct bytes text) {
+    return text.len != 0 && text.len < GENAI_NAME_BYTES && name[text.len] == '\0' &&
+           bytes_are_same((const uint8_t *)name, text.data, text.len);
+}
+
+// Whether the labels are those of the series. Context: any thread, without the lock: a series
+// keeps its labels.
+static bool is_series_of(const struct genai_labels *series, const struct genai_request *request) {
+    return series->operation == request->operation && request->error_type == NULL &&
+           is_name(series->original_model, request->original_model) &&
+           is_name(series->request_model, request->request_model) &&
+           is_name(series->response_model, request->response_model);
+}
+
+// Also takes a place for the series if it has none yet.
+static size_t look_up(struct genai *genai, const struct genai_request *request) {
+    struct genai_catalogue *catalogue = genai->catalogue;
     struct genai_labels labels = {.operation = request->operation};
     copy_name(labels.original_model, request->original_model);
     copy_name(labels.request_model, request->request_model);
@@ -192,10 +207,18 @@ void genai_record(struct genai *genai, const struct genai_request *request) {
     if (request->error_type != NULL) {
         copy_name(labels.error_type, bytes_of_text(request->error_type));
     }
-    struct genai_catalogue *catalogue = genai->catalogue;
     pthread_mutex_lock(&catalogue->lock);
     size_t index = find_series(catalogue, &labels);
     pthread_mutex_unlock(&catalogue->lock);
+    if (request->error_type == NULL) genai->latest = &catalogue->series[index];
+    return index;
+}
+
+void genai_record(struct genai *genai, const struct genai_request *request) {
+    if (genai == NULL) return;
+    bool is_latest = genai->latest != NULL && is_series_of(genai->latest, request);
+    size_t index = is_latest ? (size_t)(genai->latest - genai->catalogue->series)
+                             : look_up(genai, request);
     struct genai_series *series = series_of(genai, index);
     if (series == NULL) return;
     for (size_t i = 0; i < GENAI_TOKEN_COUNT; i++) {

@@ -64,6 +64,8 @@ struct genai_series;
 // One thread's numbers; all-zero but for the catalogue at first.
 struct genai {
     struct genai_catalogue *catalogue;  // borrowed
+    /* own thread only */
+    const struct genai_labels *latest;  // in the catalogue, of what was recorded last and was good
     /* atomic; written by the own thread */
     _Atomic(struct genai_series *) series[GENAI_SERIES_MOST];  // NULL: none yet
 };

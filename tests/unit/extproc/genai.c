@@ -118,6 +118,31 @@ static void test_genai__lets_failures_bring_no_names(void **state) {
     assert_has(CHAT MODELS("unknown", "unknown", "unknown") ",error_type=\"malformed_json\"");
 }
 
+// Each record finds its series, whatever the one before was: the place of the latest is kept.
+static void test_genai__tells_apart_what_comes_in_turn(void **state) {
+    (void)state;
+    struct genai_request requests[] = {
+        request_for("model"), request_for("model-b"), request_for("mode"), request_for("model"),
+        request_for("model"), request_for("model"),   request_for("model")};
+    requests[3].response_model = BYTES_LITERAL("another");
+    requests[4].operation = "embeddings";
+    requests[5].error_type = "503";
+    requests[6].response_model = BYTES_EMPTY;
+    for (size_t i = 0; i < COUNT_OF(requests); i++) {
+        for (size_t times = 0; times < 2; times++) genai_record(&one, &requests[0]);
+        genai_record(&one, &requests[i]);
+        genai_record(&one, &requests[i]);
+    }
+#define COUNT "gen_ai_server_request_duration_seconds_count{"
+    assert_has(COUNT CHAT MODELS("model", "model", "model") "} 16\n");
+    assert_has(COUNT CHAT MODELS("model-b", "model-b", "model-b") "} 2\n");
+    assert_has(COUNT CHAT MODELS("mode", "mode", "mode") "} 2\n");
+    assert_has(COUNT CHAT MODELS("model", "model", "another") "} 2\n");
+    assert_has(COUNT CHAT MODELS("model", "model", "model") ",error_type=\"503\"} 2\n");
+    assert_has(COUNT CHAT MODELS("model", "model", "unknown") "} 2\n");
+    assert_has(COUNT "gen_ai_operation_name=\"embeddings\"");
+}
+
 static void test_genai__counts_everything_however_many_names_there_are(void **state) {
     (void)state;
     enum { NAMES = 1000 };
