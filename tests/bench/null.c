@@ -2,7 +2,7 @@
 // The physical limit of the benches: a gRPC server on nghttp2 and libuv that answers each message
 // of a stream without looking at it, the first as the request's headers, the second as its body,
 // the third as the reply's headers, all others as its body. One loop, no limits, no checks: what it
-// costs is HTTP/2 and the kernel.
+// costs is HTTP/2 and the kernel. With --pieces it asks for every reply's body in pieces.
 #include <arpa/inet.h>
 #include <nghttp2/nghttp2.h>
 #include <stdbool.h>
@@ -15,16 +15,22 @@ enum {
     INPUT_BYTES = 256 << 10,
     OUTPUT_BYTES = 64 << 10,
     WINDOW_BYTES = 16 << 20,
-    PREFIX_BYTES = 5
+    PREFIX_BYTES = 5,
+    ANSWER_BYTES = PREFIX_BYTES + 10,
 };
 
-// "Go on", for each kind of message: ProcessingResponse{request_headers{response{}}} and so on.
-static const uint8_t answers[4][PREFIX_BYTES + 4] = {
+// "Go on", for each kind of message: ProcessingResponse{request_headers{response{}}} and so on; the
+// last is the reply's headers again, with mode_override{response_body_mode: STREAMED,
+// response_trailer_mode: SEND}.
+static const uint8_t answers[5][ANSWER_BYTES] = {
     {0, 0, 0, 0, 4, 0x0a, 2, 0x0a, 0},
     {0, 0, 0, 0, 4, 0x1a, 2, 0x0a, 0},
     {0, 0, 0, 0, 4, 0x12, 2, 0x0a, 0},
     {0, 0, 0, 0, 4, 0x22, 2, 0x0a, 0},
+    {0, 0, 0, 0, 10, 0x12, 2, 0x0a, 0, 0x4a, 4, 0x20, 1, 0x30, 1},
 };
+// Which of them is sent first, second, third and then always.
+static unsigned order[4] = {0, 1, 2, 3};
 
 struct stream {
     uint8_t prefix[PREFIX_BYTES];
@@ -54,11 +60,11 @@ static nghttp2_ssize read_answers(nghttp2_session *session, int32_t id, uint8_t 
     (void)session, (void)id, (void)flags, (void)context;
     struct stream *stream = source->ptr;
     size_t len = 0;
-    for (; stream->answered < stream->owed && len + sizeof(answers[0]) <= size;
-         stream->answered++) {
-        unsigned kind = stream->answered < 3 ? stream->answered : 3;
-        memcpy(room + len, answers[kind], sizeof(answers[0]));
-        len += sizeof(answers[0]);
+    for (; stream->answered < stream->owed && len + ANSWER_BYTES <= size; stream->answered++) {
+        const uint8_t *answer = answers[order[stream->answered < 3 ? stream->answered : 3]];
+        size_t answer_len = PREFIX_BYTES + answer[PREFIX_BYTES - 1];
+        memcpy(room + len, answer, answer_len);
+        len += answer_len;
     }
     if (len == 0) stream->is_deferred = true;
     return len != 0 ? (nghttp2_ssize)len : NGHTTP2_ERR_DEFERRED;
@@ -197,7 +203,11 @@ static void on_connection(uv_stream_t *listener, int status) {
     send_all(connection);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) {
+        REQUIRE(argc == 2 && strcmp(argv[1], "--pieces") == 0);
+        order[2] = 4;
+    }
     uv_tcp_t listener;
     struct sockaddr_in address;
     int size = sizeof(address);

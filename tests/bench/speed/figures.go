@@ -7,6 +7,9 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
+
+	"extproc/tests/internal/load"
 )
 
 // figures are measured values of one row, a list for each server: a value a round.
@@ -42,6 +45,15 @@ func (f figures) less(base string) figures {
 		}
 	}
 	return difference
+}
+
+// pool has the latencies of several turns.
+type pool []time.Duration
+
+// quantile is of all of them, in µs: 0.99 is p99.
+func (p pool) quantile(share float64) float64 {
+	all := load.Result{Latency: slices.Sorted(slices.Values(p))}
+	return float64(all.Quantile(share).Nanoseconds()) / 1e3
 }
 
 func number(value float64) string {

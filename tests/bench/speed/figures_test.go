@@ -2,7 +2,11 @@
 
 package speed
 
-import "testing"
+import (
+	"slices"
+	"testing"
+	"time"
+)
 
 func TestMedian(t *testing.T) {
 	for _, row := range []struct {
@@ -20,5 +24,26 @@ func TestRatioIsOfEachRound(t *testing.T) {
 	f := figures{"ours": {1, 10, 2}, "Go": {2, 20, 0}}
 	if got := f.ratio("ours", "Go"); got != 0.5 {
 		t.Errorf("the ratio is %v, want 0.5 and no round without a value", got)
+	}
+}
+
+func TestLessIsOfEachRound(t *testing.T) {
+	f := figures{"ours": {5, 9}, "without": {2, 8}}
+	if got := f.less("without")["ours"]; !slices.Equal(got, []float64{3, 1}) {
+		t.Errorf("more by %v, want 3 and 1", got)
+	}
+}
+
+// Two turns, one of which is slow: the quantile is of all, not one of the turns' and not their mean.
+func TestQuantileIsOfAllTurns(t *testing.T) {
+	var all pool
+	for i := range 100 {
+		all = append(all, time.Duration(100-i)*time.Microsecond)
+	}
+	all = append(all, slices.Repeat([]time.Duration{time.Second}, 2)...)
+	for share, want := range map[float64]float64{0.5: 52, 0.9: 92, 0.99: 1e6, 1: 1e6} {
+		if got := all.quantile(share); got != want {
+			t.Errorf("the quantile %v is %v µs, want %v", share, got, want)
+		}
 	}
 }

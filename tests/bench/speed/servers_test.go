@@ -33,6 +33,10 @@ type server struct {
 	address string
 }
 
+// Where a server may run: directly the load has the other processor; through Envoy all may run on both, as
+// what is bound to one of them would have to wait for who is there.
+const first, both = "0", "0,1"
+
 // names are the servers, ours first.
 var names = []string{"ours", "Go", "null"}
 
@@ -48,12 +52,12 @@ func program(t testing.TB, name string) (path, prefix string) {
 	}
 }
 
-// start starts a server by its name, on the first processor only: each then has one thread that
-// works, and the load has the other processor.
-func start(t testing.TB, name string) *server {
+// start starts a server by its name, with one thread that works, on these processors, as taskset lists them.
+func start(t testing.TB, name, cpus string, args ...string) *server {
 	t.Helper()
 	path, prefix := program(t, name)
-	s := &server{name: name, program: rig.Start(t, name, "taskset", []string{"-c", "0", path}, rig.FreePorts())}
+	environment := append(rig.FreePorts(), "EXTPROC_WORKERS=1", "GOMAXPROCS=1")
+	s := &server{name: name, program: rig.Start(t, name, "taskset", append([]string{"-c", cpus, path}, args...), environment)}
 	line := s.program.WaitLine("that it listens", func(line string) bool { return strings.Contains(line, prefix) })
 	_, s.address, _ = strings.Cut(line, prefix)
 	return s
@@ -125,7 +129,7 @@ func (s *server) answers(t testing.TB, kind string) []*proc.ProcessingResponse {
 
 func TestServersDoTheJob(t *testing.T) {
 	for _, name := range []string{"ours", "Go"} {
-		s := start(t, name)
+		s := start(t, name, first)
 		for _, kind := range load.Kinds {
 			answers := s.answers(t, kind)
 			body := answers[1].GetRequestBody().GetResponse()
@@ -154,7 +158,12 @@ func TestServersDoTheJob(t *testing.T) {
 }
 
 func TestNullServerAnswersInOrder(t *testing.T) {
-	s := start(t, "null")
+	testNullServer(t, start(t, "null", first), modes.ProcessingMode_NONE)
+	testNullServer(t, start(t, "null", first, "--pieces"), modes.ProcessingMode_STREAMED)
+}
+
+func testNullServer(t *testing.T, s *server, mode modes.ProcessingMode_BodySendMode) {
+	t.Helper()
 	for _, kind := range load.Kinds {
 		answers := s.answers(t, kind)
 		want := 4
@@ -167,12 +176,15 @@ func TestNullServerAnswersInOrder(t *testing.T) {
 		if answers[0].GetRequestHeaders() == nil || answers[1].GetRequestBody() == nil || answers[2].GetResponseHeaders() == nil || answers[want-1].GetResponseBody() == nil {
 			t.Errorf("%s: the answers are not of the messages' kinds: %v", kind, answers)
 		}
+		if got := answers[2].GetModeOverride().GetResponseBodyMode(); got != mode {
+			t.Errorf("%s: it asks for the reply's body %v, want %v", kind, got, mode)
+		}
 	}
 }
 
 func TestServersRefuseWhatIsNoJSON(t *testing.T) {
 	for _, name := range []string{"ours", "Go"} {
-		s := start(t, name)
+		s := start(t, name, first)
 		connection, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
 			t.Fatal(err)

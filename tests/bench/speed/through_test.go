@@ -23,65 +23,93 @@ const without = "without"
 // through are the servers behind Envoy, and Envoy without any.
 var through = append(slices.Clone(names), without)
 
+// With four at a time every second message is a wake-up, with 128 hardly one.
 var throughRows = []row{
-	{"1 KB", "1k", 4, 240},
+	{"1 KB", "1k", 4, 480},
+	{"1 KB, 128 at a time", "1k", 128, 1024},
 	{"32 KB", "32k", 4, 120},
-	{"SSE", "sse", 4, 24},
-	{"1 MB", "1m", 2, 12},
+	{"SSE", "sse", 4, 64},
+	{"SSE, 128 at a time", "sse", 128, 256},
+	{"1 MB", "1m", 2, 24},
 }
 
-func measureThroughEnvoy(b *testing.B, servers map[string]*server) map[string]*seen {
+// way leads through an Envoy of its own, by a server.
+type way struct {
+	url        string
+	pid        int  // of the server; 0: there is none
+	namesModel bool // the client says itself which model it wants, as the server does not look
+}
+
+// ways has them by the servers' names.
+type ways map[string]way
+
+// piecewise is the way by a null server that asks for replies in pieces: else Envoy holds event streams back.
+const piecewise = "null, in pieces"
+
+func (w ways) of(name string, row row) way {
+	if name == "null" && row.kind == "sse" {
+		name = piecewise
+	}
+	return w[name]
+}
+
+func startWays(b *testing.B) ways {
 	b.Helper()
 	backend := rig.StartBackend(b, "a")
-	urls := map[string]string{}
-	for _, name := range names {
-		envoy := rig.StartEnvoy(b, rig.EnvoyOptions{Extproc: servers[name].address,
+	found := ways{}
+	add := func(name string, server *server) string {
+		envoy := rig.StartEnvoy(b, rig.EnvoyOptions{Extproc: server.address,
 			BackendA: backend.Address, BackendB: backend.Address, Workers: 1})
-		urls[name] = envoy.URL + "/v1/chat/completions"
-		urls[without] = envoy.URL + "/no-extproc/v1/chat/completions" // any Envoy will do
+		found[name] = way{envoy.URL + "/v1/chat/completions", server.program.Pid(), server.name == "null"}
+		return envoy.URL
 	}
+	for _, name := range names {
+		found[without] = way{url: add(name, start(b, name, both)) + "/no-extproc/v1/chat/completions"} // any Envoy will do
+	}
+	add(piecewise, start(b, "null", both, "--pieces"))
+	return found
+}
+
+func measureThroughEnvoy(b *testing.B, ways ways) map[string]*seen {
+	b.Helper()
 	measured := map[string]*seen{}
 	printHead("through Envoy", through...)
 	for _, row := range throughRows {
 		s := newSeen()
+		client := newClient(b, row.streams)
 		for round := -1; round < rounds; round++ {
 			inTurn(round+1, through, func(name string) {
-				pid := 0
-				if server := servers[name]; server != nil {
-					pid = server.program.Pid()
-				}
-				result := request(b, urls[name], row, name == "null", pid)
-				if round >= 0 {
+				if result := request(b, client, ways.of(name, row), row); round >= 0 {
 					s.add(name, result)
 				}
 			})
 		}
 		s.print(row.name, through...)
-		s.p99.less(without).print("  p99 µs added", names...)
 		measured[row.name] = s
 	}
 	return measured
 }
 
-// request sends requests over row.streams connections and takes the time of each. Where the server
-// does not look, the client says itself which model it wants; an event stream is held back by Envoy
-// then, as nobody asks for its pieces.
-func request(b *testing.B, url string, row row, namesModel bool, pid int) *load.Result {
+func newClient(b *testing.B, connections int) *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: connections, DisableCompression: true}
+	b.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// request sends requests over row.streams connections and takes the time of each.
+func request(b *testing.B, client *http.Client, way way, row row) *load.Result {
 	b.Helper()
-	transport := &http.Transport{MaxIdleConnsPerHost: row.streams, DisableCompression: true}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
 	body := load.RequestBody(row.kind)
 	var mutex sync.Mutex
 	var workers sync.WaitGroup
 	result := &load.Result{}
-	before, start := load.UsageOf(pid), time.Now()
+	before, start := load.UsageOf(way.pid), time.Now()
 	for range row.streams {
 		workers.Go(func() {
 			for range row.requests / row.streams {
 				start := time.Now()
-				if err := post(client, url, body, namesModel); err != nil {
-					b.Errorf("%s: %v", url, err)
+				if err := post(client, way, body); err != nil {
+					b.Errorf("%s: %v", way.url, err)
 					return
 				}
 				taken := time.Since(start)
@@ -92,20 +120,20 @@ func request(b *testing.B, url string, row row, namesModel bool, pid int) *load.
 		})
 	}
 	workers.Wait()
-	result.Elapsed, result.Usage = time.Since(start), load.UsageOf(pid).Since(before)
+	result.Elapsed, result.Usage = time.Since(start), load.UsageOf(way.pid).Since(before)
 	result.Requests = len(result.Latency)
 	slices.Sort(result.Latency)
 	return result
 }
 
-func post(client *http.Client, url string, body []byte, namesModel bool) error {
-	request, err := http.NewRequest("POST", url, bytes.NewReader(body))
+func post(client *http.Client, way way, body []byte) error {
+	request, err := http.NewRequest("POST", way.url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	request.Header.Set("content-type", "application/json")
 	request.Header.Set("x-backend-chunks", strconv.Itoa(load.Events))
-	if namesModel {
+	if way.namesModel {
 		request.Header.Set("x-ai-eg-model", load.Model)
 	}
 	reply, err := client.Do(request)
