@@ -100,7 +100,7 @@ static const struct setting table[] = {
      .most = INT64_C(1) << 40,
      .help =
          "All bodies in flight together; past it the newest get a 503; 0: a quarter of the memory "
-         "that the cgroup allows, 1Gi where it sets no limit"},
+         "that the cgroup allows beyond 8Mi, 1Gi where it sets no limit"},
     {.flag = "--connections",
      .environment = "EXTPROC_CONNECTIONS",
      .kind = SETTING_COUNT,

@@ -22,8 +22,10 @@
 // profiler without descriptors.
 enum { DESCRIPTORS_RESERVED = 128 };
 
-// Where no cgroup says how much memory there is.
-enum { TOTAL_BODY_LIMIT_BYTES = 1 << 30 };
+enum {
+    TOTAL_BODY_LIMIT_BYTES = 1 << 30,  // where no cgroup says how much memory there is
+    OWN_MEMORY_BYTES = 8 << 20,        // what the program and its profiles take at least
+};
 
 #define HEALTH_MOST_NS NS_PER_SECOND
 
@@ -86,14 +88,17 @@ static size_t connections_that_fit(size_t wanted) {
     return fit;
 }
 
-// A quarter of the memory: a body may be there twice for a moment (where it is changed, the changed
-// one lies beside it), and the rest of the program needs some, too.
+// A quarter of the memory beyond what the program itself and its profiles take: a body may be there
+// twice for a moment (where it is changed, the changed one lies beside it), and connections have
+// some, too.
+static size_t default_body_limit(size_t memory) {
+    if (memory == SIZE_MAX) return TOTAL_BODY_LIMIT_BYTES;
+    size_t own = memory / 2 < OWN_MEMORY_BYTES ? memory / 2 : OWN_MEMORY_BYTES;
+    return (memory - own) / 4;
+}
+
 static size_t total_body_limit(size_t wanted, size_t body_limit) {
-    size_t limit = wanted;
-    if (limit == 0) {
-        size_t memory = memory_limit_bytes();
-        limit = memory != SIZE_MAX ? memory / 4 : (size_t)TOTAL_BODY_LIMIT_BYTES;
-    }
+    size_t limit = wanted != 0 ? wanted : default_body_limit(memory_limit_bytes());
     if (limit < body_limit) {
         log_warn("larger bodies than all together may have are always refused",
                  log_number("total_body_limit", (int64_t)limit),

@@ -50,7 +50,7 @@ struct extproc_options {
     int64_t includes_usage;
     // All partly received messages together, and the bodies that are held until the model is known;
     // past it new requests get a 503, and replies go by unread. 0: a quarter of what the cgroup
-    // allows, or 1 GiB where it sets no limit.
+    // allows beyond 8 MiB, or 1 GiB where it sets no limit.
     int64_t total_body_limit_bytes;
     // Accepted connections at once; past it a new one is closed at once and counted.
     int64_t connections_most;

@@ -20,7 +20,6 @@ extProc:
     requests: { cpu: 10m, memory: 16Mi }
     limits: { memory: 16Mi }
   bodyLimit: 1Mi
-  totalBodyLimit: 2Mi
   podSecurityContext: { runAsUser: 1234567, runAsGroup: 7654321 }
   drain: { delaySeconds: 0, deadlineSeconds: 1 }
 `
