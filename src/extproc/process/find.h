@@ -25,15 +25,15 @@ static inline bool find_is_gap(uint8_t c) {
     return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 
-// Those that stay in a JSON string as they are: no quotes, backslashes, control characters nor
-// bytes beyond ASCII.
-static inline find_lanes find_plain(find_lanes lanes) {
-    return (lanes >= ' ') & ~((lanes == '"') | (lanes == '\\'));
+// Those that do not stay in a JSON string as they are: quotes, backslashes, control characters and
+// bytes beyond ASCII. With one bit turned a quote is a space, and those below it stay there.
+static inline find_lanes find_not_plain(find_lanes lanes) {
+    return ((lanes ^ ('"' ^ ' ')) < ' ' + 1) | (lanes == '\\');
 }
 
 // The index of the first that is not plain; FIND_STEP: all are.
 static inline unsigned find_special(find_lanes lanes) {
-    return (unsigned)__builtin_ctz(~LANE_BITS(find_plain(lanes)));
+    return (unsigned)__builtin_ctz(LANE_BITS(find_not_plain(lanes)) | 1u << FIND_STEP);
 }
 
 // The first byte of [at, end) that is not plain within a JSON string; `end` when there is none.
@@ -44,13 +44,6 @@ static inline const uint8_t *find_in_string(const uint8_t *at, const uint8_t *en
     }
     while (at != end && (int8_t)*at >= ' ' && *at != '"' && *at != '\\') at++;
     return at;
-}
-
-// The quote that ends a string, when it comes soon and nothing special before it; else NULL.
-static inline const uint8_t *find_short_end(const uint8_t *at, const uint8_t *end) {
-    if (end - at < FIND_STEP) return NULL;
-    unsigned index = find_special(find_load(at));
-    return index != FIND_STEP && at[index] == '"' ? at + index : NULL;
 }
 
 // The first end of a line in [at, end); `end` when there is none.

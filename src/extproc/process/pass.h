@@ -31,12 +31,29 @@ static inline const uint8_t *pass_special(const uint8_t *at, const uint8_t *end)
     return escape_is_unit(at + 1, end) ? at + 1 + ESCAPE_UNIT_BYTES : NULL;
 }
 
-// From behind the opening quote.
+// From within a text.
 const uint8_t *pass_long_text(const uint8_t *at, const uint8_t *end);
+const uint8_t *pass_long_plain_text(const uint8_t *at, const uint8_t *end);
+
+// Most texts are short. `pass_long` goes on where they are not.
+static inline const uint8_t *pass_short(const uint8_t *at, const uint8_t *end,
+                                        const uint8_t *(*pass_long)(const uint8_t *at,
+                                                                    const uint8_t *end)) {
+    if (LIKELY(end - ++at >= FIND_STEP)) {
+        unsigned index = find_special(find_load(at));
+        at += index;
+        if (LIKELY(index != FIND_STEP && *at == '"')) return at + 1;
+    }
+    return pass_long(at, end);
+}
 
 static inline const uint8_t *pass_text(const uint8_t *at, const uint8_t *end) {
-    const uint8_t *quote = find_short_end(++at, end);
-    return LIKELY(quote != NULL) ? quote + 1 : pass_long_text(at, end);
+    return pass_short(at, end, pass_long_text);
+}
+
+// One without escapes, in ASCII.
+static inline const uint8_t *pass_plain_text(const uint8_t *at, const uint8_t *end) {
+    return pass_short(at, end, pass_long_plain_text);
 }
 
 // An exponent is left to the long way.

@@ -47,9 +47,14 @@ enum { FIELD_NONE, FIELD_MODEL, FIELD_STREAM, FIELD_OPTIONS, FIELD_INCLUDE_USAGE
 // said in one way or another.
 enum { OPTIONS_ABSENT, OPTIONS_EMPTY, OPTIONS_SILENT, OPTIONS_SAID };
 
+static const uint64_t root_key_lengths = SCAN_KEY_LENGTH(sizeof("model") - 1) |
+                                         SCAN_KEY_LENGTH(sizeof("stream") - 1) |
+                                         SCAN_KEY_LENGTH(sizeof("stream_options") - 1);
+
 void request_init(struct request *request) {
     memset(request, 0, offsetof(struct request, scan));
     scan_init(&request->scan, request->room, sizeof(request->room));
+    request->scan.key_lengths = root_key_lengths;
 }
 
 /* the model */
@@ -147,14 +152,15 @@ static void take_include_usage(struct request *request, enum scan_token token) {
     const struct scan *scan = &request->scan;
     request->options = OPTIONS_SAID;
     bool is_no = token == SCAN_FALSE || token == SCAN_NULL;
-    if (is_no) set_edit(request, scan->token_offset, scan->offset, "true");
+    if (is_no) set_edit(request, scan->token_offset, scan_offset(scan), "true");
 }
 
 static void take_options(struct request *request, enum scan_token token) {
-    const struct scan *scan = &request->scan;
+    struct scan *scan = &request->scan;
     request->options = token == SCAN_OBJECT ? OPTIONS_EMPTY : OPTIONS_SAID;
+    if (token == SCAN_OBJECT) scan->key_lengths = SCAN_ALL_KEYS;
     if (token == SCAN_NULL) {
-        set_edit(request, scan->token_offset, scan->offset, "{" INCLUDE_USAGE "}");
+        set_edit(request, scan->token_offset, scan_offset(scan), "{" INCLUDE_USAGE "}");
     }
 }
 
@@ -165,8 +171,9 @@ static bool refuse_missing(struct refusal *refusal) {
 
 // The end of stream_options or of the whole.
 static bool close_object(struct request *request, struct refusal *refusal) {
-    const struct scan *scan = &request->scan;
+    struct scan *scan = &request->scan;
     size_t at = scan->token_offset;
+    scan->key_lengths = root_key_lengths;
     if (scan->depth == 1 && request->options != OPTIONS_SAID) {
         bool is_empty = request->options == OPTIONS_EMPTY;
         set_edit(request, at, at, is_empty ? INCLUDE_USAGE : "," INCLUDE_USAGE);

@@ -1,29 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// A state machine that can stop behind any byte: `expects` is what the grammar allows next,
-// `inside` and `part` say where in a token the last piece ended. What nobody wants is passed over
-// by skip.c as far as its tokens are whole and plain; what is left of it comes here.
+// The grammar as a straight line: a key, a colon, a value, a comma, as far as they are whole in the
+// piece and plain. Wherever that line is left, by an error, an escape or the end of the piece, the
+// state is that between two tokens, from where step.c goes on.
 #include "extproc/process/scan.h"
 
 #include <assert.h>
 
 #include "base/attributes.h"
-#include "extproc/process/block.h"
 #include "extproc/process/pass.h"
-#include "extproc/process/skip.h"
-
-enum { INSIDE_NOTHING, INSIDE_STRING, INSIDE_NUMBER, INSIDE_WORD };
-
-// Parts of a string.
-enum { PART_PLAIN, PART_CHARACTER, PART_ESCAPE, PART_UNIT, PART_SECOND };
-
-// Besides the tokens: something was read that is none.
-enum { NO_TOKEN = -1 };
+#include "extproc/process/step.h"
 
 void scan_init(struct scan *scan, uint8_t *room, size_t room_bytes) {
     // Not the whole: what is_object holds beyond the depth is never read.
-    memset(scan, 0, offsetof(struct scan, is_object));
+    memset(scan, 0, offsetof(struct scan, is_object) + sizeof(scan->is_object[0]));
+    scan->key_lengths = SCAN_ALL_KEYS;
     scan->room = room;
     scan->room_bytes = room_bytes;
+    scan->skip_depth = NOT_SKIPPING;
 }
 
 void scan_add(struct scan *scan, struct bytes piece) {
@@ -36,394 +29,170 @@ void scan_add(struct scan *scan, struct bytes piece) {
 }
 
 void scan_skip(struct scan *scan) {
-    scan->is_skipping = true;
     scan->skip_depth = scan->expects == EXPECTS_COLON ? scan->depth : scan->depth - 1;
 }
 
-static size_t offset_of(const struct scan *scan, const uint8_t *at) {
-    return scan->piece_offset + (size_t)(at - scan->piece);
+static inline bool is_wanted(const struct scan *scan, size_t key_bytes) {
+    return (scan->key_lengths & SCAN_KEY_LENGTH(key_bytes)) != 0;
 }
 
-static int fail_at(struct scan *scan, const uint8_t *at, const char *what) {
-    scan->fault = (struct fault){STATUS_MALFORMED, offset_of(scan, at), what};
-    scan->next = scan->end;
-    return SCAN_FAULT;
-}
-
-/* structure */
-
-static int fail_expecting(struct scan *scan) {
-    static const char *const words[] = {
-        [EXPECTS_VALUE] = "a value is expected",
-        [EXPECTS_VALUE_OR_END] = "a value or ']' is expected",
-        [EXPECTS_KEY] = "a key in quotes is expected",
-        [EXPECTS_KEY_OR_END] = "a key in quotes or '}' is expected",
-        [EXPECTS_COLON] = "':' is expected",
-        [EXPECTS_COMMA_OR_END] = "',' or the end of the object or array is expected",
-        [EXPECTS_NOTHING] = "nothing may follow",
-    };
-    return fail_at(scan, scan->next - 1, words[scan->expects]);
-}
-
-static bool expects_value(const struct scan *scan) {
-    return scan->expects == EXPECTS_VALUE || scan->expects == EXPECTS_VALUE_OR_END;
-}
-
-// A value is complete.
-static int finish(struct scan *scan, int token) {
-    scan->inside = INSIDE_NOTHING;
-    scan->expects = scan->depth == 0 ? EXPECTS_NOTHING : EXPECTS_COMMA_OR_END;
-    return token;
-}
-
-static int open_container(struct scan *scan, bool is_object) {
-    if (!expects_value(scan)) return fail_expecting(scan);
-    if (scan->depth == SCAN_DEPTH_MOST) {
-        return fail_at(scan, scan->next - 1, "objects and arrays are nested too deeply");
-    }
-    scan->depth++;
-    skip_set_object(scan, scan->depth, is_object);
-    scan->expects = is_object ? EXPECTS_KEY_OR_END : EXPECTS_VALUE_OR_END;
-    return is_object ? SCAN_OBJECT : SCAN_ARRAY;
-}
-
-static int close_container(struct scan *scan, bool is_object) {
-    int empty = is_object ? EXPECTS_KEY_OR_END : EXPECTS_VALUE_OR_END;
-    bool is_allowed = scan->expects == EXPECTS_COMMA_OR_END || scan->expects == empty;
-    if (!is_allowed || skip_is_in_object(scan, scan->depth) != is_object)
-        return fail_expecting(scan);
-    scan->depth--;
-    return finish(scan, is_object ? SCAN_OBJECT_END : SCAN_ARRAY_END);
-}
-
-/* strings */
-
-static void keep(struct scan *scan, const uint8_t *from, size_t len) {
-    if (scan->is_skipping || len == 0) return;
-    if (len > scan->room_bytes - scan->room_len) {
-        scan->text_is_cut = true;
-        return;
-    }
-    memcpy(scan->room + scan->room_len, from, len);
-    scan->room_len += len;
-}
-
-// The text cannot be borrowed as a whole: what there is of it in this piece goes to the room.
-static void spill(struct scan *scan, const uint8_t *until) {
-    if (scan->text_start != NULL) keep(scan, scan->text_start, (size_t)(until - scan->text_start));
-    scan->text_start = NULL;
-}
-
-// The text is complete.
-static int give_out(struct scan *scan, struct bytes text) {
-    if (text.len > scan->room_bytes) scan->text_is_cut = true;
-    scan->text = scan->text_is_cut ? BYTES_EMPTY : text;
-    if (!scan->is_key) return finish(scan, SCAN_STRING);
-    scan->inside = INSIDE_NOTHING;
-    scan->expects = EXPECTS_COLON;
-    return SCAN_KEY;
-}
-
-static int finish_string(struct scan *scan) {
-    const uint8_t *quote = scan->next - 1;
-    if (scan->room_len != 0 || scan->text_is_cut) spill(scan, quote);
-    if (scan->text_start == NULL) return give_out(scan, bytes_of(scan->room, scan->room_len));
-    return give_out(scan, bytes_of(scan->text_start, (size_t)(quote - scan->text_start)));
-}
-
-static int take_character(struct scan *scan) {
-    while (scan->utf8.left != 0) {
-        if (scan->next == scan->end) return SCAN_MORE;
-        if (!utf8_go_on(&scan->utf8, *scan->next)) {
-            return fail_at(scan, scan->next, "a string has invalid UTF-8");
-        }
-        scan->next++;
-    }
-    scan->part = PART_PLAIN;
-    return NO_TOKEN;
-}
-
-static void keep_code_point(struct scan *scan, uint32_t point) {
-    uint8_t utf8[4];
-    size_t len = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    static const uint8_t marks[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = len; i-- > 1; point >>= 6) utf8[i] = (uint8_t)(0x80 | (point & 0x3f));
-    utf8[0] = (uint8_t)(marks[len] | point);
-    keep(scan, utf8, len);
-}
-
-// Behind \u and its digits. Characters past U+FFFF are written as two of them.
-static bool finish_unit(struct scan *scan) {
-    uint16_t unit = scan->unit;
-    bool is_high = unit >= 0xd800 && unit < 0xdc00, is_low = unit >= 0xdc00 && unit < 0xe000;
-    if (is_low != (scan->high_unit != 0)) return false;
-    if (is_high) {
-        scan->high_unit = unit;
-        return true;
-    }
-    uint32_t point = unit;
-    if (is_low) point = 0x10000 + ((uint32_t)(scan->high_unit - 0xd800) << 10) + (unit - 0xdc00u);
-    scan->high_unit = 0;
-    keep_code_point(scan, point);
-    return true;
-}
-
-static int take_unit(struct scan *scan) {
-    while (scan->unit_left != 0) {
-        if (scan->next == scan->end) return SCAN_MORE;
-        int digit = escape_digit(*scan->next);
-        if (digit < 0) return fail_at(scan, scan->next, "\\u needs four hexadecimal digits");
-        scan->unit = (uint16_t)(scan->unit << 4 | digit);
-        scan->unit_left--;
-        scan->next++;
-    }
-    if (!finish_unit(scan)) return fail_at(scan, scan->next - 1, "half of a surrogate pair");
-    scan->part = scan->high_unit != 0 ? PART_SECOND : PART_PLAIN;
-    return NO_TOKEN;
-}
-
-// Between the halves of a surrogate pair.
-static int take_second(struct scan *scan) {
-    if (scan->next == scan->end) return SCAN_MORE;
-    if (*scan->next++ != '\\') return fail_at(scan, scan->next - 1, "half of a surrogate pair");
-    scan->part = PART_ESCAPE;
-    return NO_TOKEN;
-}
-
-// Behind a backslash.
-static int take_escape(struct scan *scan) {
-    if (scan->next == scan->end) return SCAN_MORE;
-    uint8_t c = *scan->next++;
-    if (c == 'u') {
-        scan->part = PART_UNIT;
-        scan->unit_left = 4;
-        scan->unit = 0;
-        return NO_TOKEN;
-    }
-    uint8_t meaning = escape_meaning(c);
-    if (meaning == '\0' || scan->high_unit != 0) {
-        return fail_at(scan, scan->next - 1, "an unknown escape in a string");
-    }
-    keep(scan, &meaning, 1);
-    scan->part = PART_PLAIN;
-    return NO_TOKEN;
-}
-
-static int take_plain(struct scan *scan) {
-    for (;;) {
-        if (scan->is_skipping) scan->next = block_pass(scan->next, scan->end);
-        scan->next = find_in_string(scan->next, scan->end);
-        if (scan->next == scan->end) return SCAN_MORE;
-        if (*scan->next == '\\' && !scan->is_skipping) break;  // it cannot stay as it is
-        const uint8_t *behind = pass_special(scan->next, scan->end);
-        if (behind == NULL) break;
-        scan->next = behind;
-    }
-    uint8_t c = *scan->next++;
-    if (c == '"') return finish_string(scan);
-    if (c == '\\') {
-        spill(scan, scan->next - 1);
-        scan->part = PART_ESCAPE;
-        return NO_TOKEN;
-    }
-    if (c < ' ') return fail_at(scan, scan->next - 1, "a control character in a string");
-    if (!utf8_begin(&scan->utf8, c)) {
-        return fail_at(scan, scan->next - 1, "a string has invalid UTF-8");
-    }
-    scan->part = PART_CHARACTER;
-    return NO_TOKEN;
-}
-
-static int take_string(struct scan *scan) {
-    int token = NO_TOKEN;
-    while (token == NO_TOKEN) {
-        bool is_literal = scan->part == PART_PLAIN || scan->part == PART_CHARACTER;
-        if (is_literal && scan->text_start == NULL) scan->text_start = scan->next;
-        switch (scan->part) {
-        case PART_PLAIN: token = take_plain(scan); break;
-        case PART_CHARACTER: token = take_character(scan); break;
-        case PART_ESCAPE: token = take_escape(scan); break;
-        case PART_UNIT: token = take_unit(scan); break;
-        default: token = take_second(scan); break;
-        }
-    }
-    if (token == SCAN_MORE) spill(scan, scan->end);
-    return token;
-}
-
-static int begin_string(struct scan *scan) {
-    scan->is_key = scan->expects == EXPECTS_KEY || scan->expects == EXPECTS_KEY_OR_END;
-    if (!scan->is_key && !expects_value(scan)) return fail_expecting(scan);
+static void give_out_text(struct scan *scan, const uint8_t *start, const uint8_t *behind) {
+    scan->text = bytes_of(start + 1, (size_t)(behind - start) - 2);
     scan->text_is_cut = false;
-    const uint8_t *quote = find_short_end(scan->next, scan->end);
-    if (quote != NULL) {
-        struct bytes text = bytes_of(scan->next, (size_t)(quote - scan->next));
-        scan->next = quote + 1;
-        return give_out(scan, text);
+}
+
+static void give_out_number(struct scan *scan, const uint8_t *start, const uint8_t *behind) {
+    scan->number = 0;
+    while (start != behind && (uint8_t)(*start - '0') < 10 &&
+           step_add_digit(&scan->number, (uint8_t)(*start - '0'))) {
+        start++;
     }
-    scan->inside = INSIDE_STRING;
-    scan->part = PART_PLAIN;
-    scan->text_start = scan->next;
-    scan->room_len = 0;
-    return take_string(scan);
+    scan->is_whole = start == behind;
 }
 
-/* numbers */
-
-enum { MINUS, ZERO, DIGITS, POINT, FRACTION, EXPONENT, EXPONENT_SIGN, EXPONENT_DIGITS, BAD };
-
-enum { CLASS_ZERO, CLASS_DIGIT, CLASS_SIGN, CLASS_POINT, CLASS_EXPONENT, CLASS_OTHER };
-
-static int class_of(uint8_t c) {
-    if (c >= '1' && c <= '9') return CLASS_DIGIT;
-    if (c == '0') return CLASS_ZERO;
-    if (c == '.') return CLASS_POINT;
-    if (c == 'e' || c == 'E') return CLASS_EXPONENT;
-    return c == '-' || c == '+' ? CLASS_SIGN : CLASS_OTHER;
-}
-
-static bool may_end_number(uint8_t part) {
-    return part == ZERO || part == DIGITS || part == FRACTION || part == EXPONENT_DIGITS;
-}
-
-static void add_digit(struct scan *scan, uint64_t digit) {
-    if (scan->number > (UINT64_MAX - digit) / 10) {
-        scan->is_whole = false;
-        return;
+// The same as pass_scalar, and keeps what there is. NULL also for a text longer than the room.
+static inline const uint8_t *take_scalar(struct scan *scan, const uint8_t *at, const uint8_t *end,
+                                         int *ret_token) {
+    const uint8_t *behind;
+    if (*at == '"') {
+        behind = pass_plain_text(at, end);
+        if (behind == NULL || (size_t)(behind - at) > scan->room_bytes + 2) return NULL;
+        give_out_text(scan, at, behind);
+        *ret_token = SCAN_STRING;
+    } else if (*at <= '9') {
+        behind = pass_number(at, end);
+        if (behind == NULL) return NULL;
+        give_out_number(scan, at, behind);
+        *ret_token = SCAN_NUMBER;
+    } else {
+        behind = pass_word(at, end);
+        if (behind == NULL) return NULL;
+        *ret_token = *at == 't' ? SCAN_TRUE : *at == 'f' ? SCAN_FALSE : SCAN_NULL;
     }
-    scan->number = scan->number * 10 + digit;
+    return behind;
 }
 
-static int take_number(struct scan *scan) {
-    static const uint8_t next[][CLASS_OTHER] = {
-        //                   0                1 to 9           sign           .      e
-        [MINUS] = {ZERO, DIGITS, BAD, BAD, BAD},
-        [ZERO] = {BAD, BAD, BAD, POINT, EXPONENT},
-        [DIGITS] = {DIGITS, DIGITS, BAD, POINT, EXPONENT},
-        [POINT] = {FRACTION, FRACTION, BAD, BAD, BAD},
-        [FRACTION] = {FRACTION, FRACTION, BAD, BAD, EXPONENT},
-        [EXPONENT] = {EXPONENT_DIGITS, EXPONENT_DIGITS, EXPONENT_SIGN, BAD, BAD},
-        [EXPONENT_SIGN] = {EXPONENT_DIGITS, EXPONENT_DIGITS, BAD, BAD, BAD},
-        [EXPONENT_DIGITS] = {EXPONENT_DIGITS, EXPONENT_DIGITS, BAD, BAD, BAD},
-    };
-    for (; scan->next != scan->end; scan->next++) {
-        if (scan->part == FRACTION) scan->next = find_digits_end(scan->next, scan->end);
-        if (scan->next == scan->end) break;
-        int class = class_of(*scan->next);
-        if (class == CLASS_OTHER) {
-            if (may_end_number(scan->part)) return finish(scan, SCAN_NUMBER);
-            return fail_at(scan, scan->next, "a number ends too early");
+// From between two tokens to between two others: behind the next that is wanted, the end of the
+// piece (SCAN_MORE), or as far as it goes (NO_TOKEN).
+static int take_plain_tokens(struct scan *scan) {
+    const uint8_t *at = scan->next, *const end = scan->end, *start = at, *behind;
+    size_t depth = scan->depth, skip_depth = scan->skip_depth;
+    uint8_t expects = scan->expects;
+    bool is_in_object = scan->is_in_object;
+    int token = NO_TOKEN;
+    while ((start = at = pass_gap(at, end)) != end) {
+        if (expects == EXPECTS_KEY || expects == EXPECTS_KEY_OR_END) {
+            if (*at == '"') {
+                bool is_skipping = skip_depth != NOT_SKIPPING;
+                behind = is_skipping ? pass_text(at, end) : pass_plain_text(at, end);
+                if (behind == NULL) break;
+                if (!is_skipping) {
+                    size_t len = (size_t)(behind - at) - 2;
+                    if (!is_wanted(scan, len)) {
+                        skip_depth = depth;
+                    } else if (len <= scan->room_bytes) {
+                        token = SCAN_KEY;
+                    } else {
+                        break;
+                    }
+                }
+                expects = EXPECTS_COLON;
+                at = behind;
+                if (token == SCAN_KEY) {
+                    give_out_text(scan, start, behind);
+                    break;
+                }
+                at = pass_gap(at, end);
+                if (at == end) break;
+            } else if (*at != '}' || expects == EXPECTS_KEY) {
+                break;
+            }
         }
-        scan->part = next[scan->part][class];
-        if (scan->part == BAD) return fail_at(scan, scan->next, "a malformed number");
-        if (scan->part == DIGITS) add_digit(scan, (uint64_t)(*scan->next - '0'));
-        if (scan->part > DIGITS) scan->is_whole = false;
-    }
-    return SCAN_MORE;
-}
-
-static int begin_number(struct scan *scan, uint8_t c) {
-    if (!expects_value(scan)) return fail_expecting(scan);
-    scan->inside = INSIDE_NUMBER;
-    scan->part = c == '-' ? MINUS : c == '0' ? ZERO : DIGITS;
-    scan->is_whole = c != '-';
-    scan->number = c == '-' ? 0 : (uint64_t)(c - '0');
-    return take_number(scan);
-}
-
-/* true, false, null */
-
-static int take_word(struct scan *scan) {
-    while (scan->word[scan->part] != '\0') {
-        if (scan->next == scan->end) return SCAN_MORE;
-        if (*scan->next != (uint8_t)scan->word[scan->part]) {
-            return fail_at(scan, scan->next, "an unknown word; true, false and null are known");
+        if (expects == EXPECTS_COLON) {
+            if (*at != ':') break;
+            expects = EXPECTS_VALUE;
+            start = at = pass_gap(at + 1, end);
+            if (at == end) break;
         }
-        scan->part++;
-        scan->next++;
-    }
-    uint8_t first = (uint8_t)scan->word[0];
-    return finish(scan, first == 't' ? SCAN_TRUE : first == 'f' ? SCAN_FALSE : SCAN_NULL);
-}
-
-static int begin_word(struct scan *scan, const char *word) {
-    if (!expects_value(scan)) return fail_expecting(scan);
-    scan->inside = INSIDE_WORD;
-    scan->word = word;
-    scan->part = 1;
-    return take_word(scan);
-}
-
-/* tokens */
-
-static int begin_token(struct scan *scan) {
-    uint8_t c;
-    // Commas and colons are no tokens, and frequent: they need not take the jump over the others.
-    for (;;) {
-        if (scan->next == scan->end) return SCAN_MORE;
-        c = *scan->next++;
-        if (find_is_gap(c)) continue;
-        if (c == ',' && scan->expects == EXPECTS_COMMA_OR_END) {
-            bool is_object = skip_is_in_object(scan, scan->depth);
-            scan->expects = is_object ? EXPECTS_KEY : EXPECTS_VALUE;
-        } else if (c == ':' && scan->expects == EXPECTS_COLON) {
-            scan->expects = EXPECTS_VALUE;
-        } else {
-            break;
+        if (expects == EXPECTS_VALUE || expects == EXPECTS_VALUE_OR_END) {
+            if (*at == '{' || *at == '[') {
+                if (depth == SCAN_DEPTH_MOST) break;
+                is_in_object = *at == '{';
+                step_set_object(scan, ++depth, is_in_object);
+                expects = is_in_object ? EXPECTS_KEY_OR_END : EXPECTS_VALUE_OR_END;
+                at++;
+                if (skip_depth != NOT_SKIPPING) continue;
+                token = is_in_object ? SCAN_OBJECT : SCAN_ARRAY;
+                break;
+            }
+            if (*at != ']' || expects == EXPECTS_VALUE) {
+                bool is_token = skip_depth == NOT_SKIPPING;
+                behind = is_token ? take_scalar(scan, at, end, &token) : pass_scalar(at, end);
+                if (behind == NULL) break;
+                at = behind;
+                if (is_token) {
+                    expects = depth == 0 ? EXPECTS_NOTHING : EXPECTS_COMMA_OR_END;
+                    break;
+                }
+                expects = EXPECTS_COMMA_OR_END;
+                if (depth == skip_depth) skip_depth = NOT_SKIPPING;
+                start = at = pass_gap(at, end);
+                if (at == end) break;
+            }
         }
+        if (expects == EXPECTS_NOTHING) break;
+        if (*at == ',') {
+            expects = is_in_object ? EXPECTS_KEY : EXPECTS_VALUE;
+            at++;
+            continue;
+        }
+        if (*at != (is_in_object ? '}' : ']')) break;
+        at++;
+        token = is_in_object ? SCAN_OBJECT_END : SCAN_ARRAY_END;
+        depth--;
+        is_in_object = step_is_object(scan, depth);
+        expects = depth == 0 ? EXPECTS_NOTHING : EXPECTS_COMMA_OR_END;
+        if (skip_depth == NOT_SKIPPING) break;
+        if (depth == skip_depth) skip_depth = NOT_SKIPPING;
+        token = NO_TOKEN;
     }
-    scan->token_offset = offset_of(scan, scan->next - 1);
-    if (c == '"') return begin_string(scan);
-    switch (c) {
-    case '{': return open_container(scan, true);
-    case '}': return close_container(scan, true);
-    case '[': return open_container(scan, false);
-    case ']': return close_container(scan, false);
-    case 't': return begin_word(scan, "true");
-    case 'f': return begin_word(scan, "false");
-    case 'n': return begin_word(scan, "null");
-    case '-': return begin_number(scan, c);
-    default: break;
-    }
-    if (c >= '0' && c <= '9') return begin_number(scan, c);
-    return fail_expecting(scan);
-}
-
-// The rest of a token that was cut by the end of the piece.
-static int go_on(struct scan *scan) {
-    switch (scan->inside) {
-    case INSIDE_STRING: return take_string(scan);
-    case INSIDE_NUMBER: return take_number(scan);
-    default: return take_word(scan);
-    }
+    if (token == NO_TOKEN && at == end) token = SCAN_MORE;
+    scan->next = at;
+    scan->depth = depth;
+    scan->skip_depth = skip_depth;
+    scan->expects = expects;
+    scan->is_in_object = is_in_object;
+    scan->token_offset = step_offset_of(scan, start);
+    return token;
 }
 
 enum scan_token scan_next(struct scan *scan) {
-    if (UNLIKELY(scan->fault.status != STATUS_OK)) return SCAN_FAULT;
     for (;;) {
-        bool is_between = scan->inside == INSIDE_NOTHING;
-        if (scan->is_skipping && is_between) skip_plain_tokens(scan);
-        int token = is_between ? begin_token(scan) : go_on(scan);
-        if (!scan->is_skipping || token <= SCAN_MORE) {
-            scan->offset = offset_of(scan, scan->next);
-            return (enum scan_token)token;
+        int token = NO_TOKEN;
+        if (LIKELY(scan->inside == INSIDE_NOTHING)) token = take_plain_tokens(scan);
+        if (token == NO_TOKEN) {
+            token = step_token(scan);
+            if (step_is_skipping(scan) && token > SCAN_MORE) {
+                // Back at the depth where it began, and not with a comma: it is over.
+                if (scan->depth == scan->skip_depth) scan->skip_depth = NOT_SKIPPING;
+                continue;
+            }
+            size_t key_bytes = scan->text_is_cut ? SIZE_MAX : scan->text.len;
+            if (token == SCAN_KEY && !is_wanted(scan, key_bytes)) {
+                scan_skip(scan);
+                continue;
+            }
         }
-        // Back at the depth where it began, and not with a comma: it is over.
-        scan->is_skipping = scan->depth != scan->skip_depth;
+        return (enum scan_token)token;
     }
 }
 
 struct bytes scan_cut_word(const struct scan *scan) {
-    bool is_cut = scan->inside == INSIDE_WORD && scan->fault.status == STATUS_OK;
-    return is_cut ? bytes_of(scan->word, scan->part) : BYTES_EMPTY;
+    return scan->inside == INSIDE_WORD ? bytes_of(scan->word, scan->part) : BYTES_EMPTY;
 }
 
 bool scan_end(struct scan *scan) {
     if (scan->fault.status != STATUS_OK) return false;
     assert(scan->next == scan->end);
-    bool is_number = scan->inside == INSIDE_NUMBER && may_end_number(scan->part);
-    if (is_number && scan->depth == 0) finish(scan, SCAN_NUMBER);
-    if (scan->inside == INSIDE_NOTHING && scan->expects == EXPECTS_NOTHING) return true;
-    fail_at(scan, scan->end, "the text ends too early");
-    return false;
+    return step_end(scan);
 }

@@ -44,11 +44,17 @@ enum scan_expects {
     EXPECTS_NOTHING,
 };
 
+// The bit of a key's length; those from 63 bytes on, and those that are cut, have one together.
+#define SCAN_KEY_LENGTH(bytes) (UINT64_C(1) << ((bytes) < 63 ? (bytes) : 63))
+#define SCAN_ALL_KEYS UINT64_MAX
+
 // Only what stands above the line is for users.
 struct scan {
+    // May be set after any token: of which lengths keys are wanted (at first, all). Those of others
+    // are passed over with their values, and no token is made of either.
+    uint64_t key_lengths;
     size_t depth;         // objects and arrays that are open, after the token
     size_t token_offset;  // of the token's first byte, from the start of the text
-    size_t offset;        // of the byte behind it
     // SCAN_KEY, SCAN_STRING: the text without escapes, until the next call. If it is longer than
     // the room given to scan_init, text_is_cut and the text is empty.
     struct bytes text;
@@ -64,16 +70,16 @@ struct scan {
     uint8_t inside;       // which token is cut by the end of the piece, if any
     uint8_t part;         // where in it
     bool is_key;
-    bool is_skipping;
-    size_t skip_depth;
+    bool is_in_object;          // the innermost that is open is one
+    size_t skip_depth;          // where skipping ends
     const char *word;           // true, false or null
     const uint8_t *text_start;  // in this piece; NULL: the text is in `room`
     uint8_t *room;
     size_t room_bytes, room_len;
-    struct utf8 utf8;          // of a character that is cut
-    uint8_t unit_left;         // \u escapes: digits to come
-    uint16_t unit, high_unit;  // those that came; the first half of a pair
-    uint64_t is_object[SCAN_DEPTH_MOST / 64];
+    struct utf8 utf8;                              // of a character that is cut
+    uint8_t unit_left;                             // \u escapes: digits to come
+    uint16_t unit, high_unit;                      // those that came; the first half of a pair
+    uint64_t is_object[SCAN_DEPTH_MOST / 64 + 1];  // by depth
 };
 
 // `room` holds texts that cannot be borrowed from a piece; it stays the caller's.
@@ -83,6 +89,11 @@ void scan_init(struct scan *scan, uint8_t *room, size_t room_bytes);
 void scan_add(struct scan *scan, struct bytes piece);
 
 enum scan_token scan_next(struct scan *scan);
+
+// Of the byte behind the token.
+static inline size_t scan_offset(const struct scan *scan) {
+    return scan->piece_offset + (size_t)(scan->next - scan->piece);
+}
 
 // No tokens are made of what comes now, which is checked all the same: after SCAN_KEY its value,
 // after SCAN_OBJECT and SCAN_ARRAY the rest of it with its end.

@@ -47,16 +47,21 @@ static const struct usage_field output_details[] = {
     {BYTES_LITERAL("reasoning_tokens"), FIELD_COUNT, USAGE_REASONING},
 };
 
+#define LENGTH(key) SCAN_KEY_LENGTH(sizeof(key) - 1)
+
 // What is looked for in each.
 static const struct {
     const struct usage_field *fields;
     size_t count;
+    uint64_t key_lengths;
 } places[PLACES] = {
-    [ROOT] = {root_fields, COUNT_OF(root_fields)},
-    [RESPONSE] = {root_fields, COUNT_OF(root_fields) - 1},  // it is in itself no more
-    [USAGE] = {usage_fields, COUNT_OF(usage_fields)},
-    [INPUT_DETAILS] = {input_details, COUNT_OF(input_details)},
-    [OUTPUT_DETAILS] = {output_details, COUNT_OF(output_details)},
+    [ROOT] = {root_fields, COUNT_OF(root_fields),
+              LENGTH("model") | LENGTH("usage") | LENGTH("response")},
+    // It is in itself no more.
+    [RESPONSE] = {root_fields, COUNT_OF(root_fields) - 1, LENGTH("model") | LENGTH("usage")},
+    [USAGE] = {usage_fields, COUNT_OF(usage_fields), SCAN_ALL_KEYS},
+    [INPUT_DETAILS] = {input_details, COUNT_OF(input_details), LENGTH("cached_tokens")},
+    [OUTPUT_DETAILS] = {output_details, COUNT_OF(output_details), LENGTH("reasoning_tokens")},
 };
 
 bool usage_is_known(const struct usage *usage) {
@@ -68,6 +73,7 @@ bool usage_is_known(const struct usage *usage) {
 
 void usage_begin(struct usage_reader *reader) {
     scan_init(&reader->scan, reader->room, sizeof(reader->room));
+    reader->places[0] = ELSEWHERE;
     reader->field = NULL;
 }
 
@@ -88,12 +94,16 @@ static void open_object(struct usage_reader *reader, const struct usage_field *f
         scan_skip(scan);
         return;
     }
-    reader->places[scan->depth] = is_root ? ROOT : field->leads_to;
-    if (reader->places[scan->depth] == USAGE) memset(reader->counts, 0, sizeof(reader->counts));
+    uint8_t place = is_root ? ROOT : field->leads_to;
+    reader->places[scan->depth] = place;
+    scan->key_lengths = places[place].key_lengths;
+    if (place == USAGE) memset(reader->counts, 0, sizeof(reader->counts));
 }
 
 static void close_object(struct usage_reader *reader, struct usage *usage) {
-    if (reader->places[reader->scan.depth + 1] != USAGE) return;
+    struct scan *scan = &reader->scan;
+    scan->key_lengths = places[reader->places[scan->depth]].key_lengths;
+    if (reader->places[scan->depth + 1] != USAGE) return;
     bool is_known = false;
     for (size_t i = 0; i < USAGE_KIND_COUNT; i++) is_known |= reader->counts[i].is_known;
     if (is_known) memcpy(usage->counts, reader->counts, sizeof(usage->counts));

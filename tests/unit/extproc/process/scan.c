@@ -309,3 +309,131 @@ static void test_scan__no_byte_is_overlooked(void **state) {
         }
     }
 }
+
+// Ways to read a text: token by token the long way, as users do, and with what is not wanted passed
+// over, by scan_skip behind each such key or by the lengths of those that are.
+enum way { BY_STEPS, ALL, BY_SKIPPING, BY_LENGTHS };
+
+static bool is_odd(const struct scan *scan) {
+    return scan->text_is_cut || scan->text.len % 2 == 1;
+}
+
+static void note(struct buffer *log, const struct scan *scan, enum scan_token token) {
+    bool is_text = token == SCAN_KEY || token == SCAN_STRING, is_number = token == SCAN_NUMBER;
+    struct bytes text = is_text ? scan->text : BYTES_EMPTY;
+    unsigned long long number = is_number && scan->is_whole ? scan->number : 0;
+    assert_int_equal(buffer_append_format(log, "%d %zu-%zu %zu %d %d %llu %.*s\n", token,
+                                          scan->token_offset, scan_offset(scan), scan->depth,
+                                          is_text && scan->text_is_cut, is_number && scan->is_whole,
+                                          number, (int)text.len, (const char *)text.data),
+                     STATUS_OK);
+}
+
+static void note_piece(struct buffer *log, struct scan *scan, enum way way) {
+    int token;
+    while ((token = way == BY_STEPS ? step_token(scan) : (int)scan_next(scan)) > SCAN_MORE ||
+           token == NO_TOKEN) {
+        bool is_skipped = way == BY_SKIPPING && token == SCAN_KEY && is_odd(scan);
+        if (is_skipped) scan_skip(scan);
+        if (token != NO_TOKEN && !is_skipped) note(log, scan, (enum scan_token)token);
+    }
+}
+
+// In a piece of `first` bytes, and the rest in such of `step` bytes.
+static void note_text(struct buffer *log, struct bytes text, size_t first, size_t step,
+                      enum way way) {
+    uint8_t room[12];
+    struct scan scan;
+    log->len = 0;
+    scan_init(&scan, room, sizeof(room));
+    if (way == BY_LENGTHS) scan.key_lengths = UINT64_C(0x5555555555555555);
+    for (size_t start = 0; start < text.len;) {
+        size_t most = start == 0 ? first : step, rest = text.len - start;
+        size_t piece_bytes = rest < most ? rest : most;
+        uint8_t *piece = malloc(piece_bytes);
+        assert_non_null(piece);
+        memcpy(piece, text.data + start, piece_bytes);
+        scan_add(&scan, bytes_of(piece, piece_bytes));
+        note_piece(log, &scan, way);
+        free(piece);
+        start += piece_bytes;
+    }
+    if (scan_end(&scan)) return;
+    assert_int_equal(buffer_append_format(log, "%s at %zu\n", scan.fault.what, scan.fault.offset),
+                     STATUS_OK);
+}
+
+static void assert_same(const struct buffer *one, const struct buffer *other, struct bytes text) {
+    if (bytes_equal(buffer_bytes(one), buffer_bytes(other))) return;
+    fail_msg("%.*s\n%.*s\n%.*s", (int)text.len, (const char *)text.data, (int)one->len,
+             (const char *)one->data, (int)other->len, (const char *)other->data);
+}
+
+// The straight line and the steps, whole and in single bytes, and the two ways to pass over.
+static void assert_all_ways_agree(struct bytes text) {
+    struct buffer whole = {0}, other = {0};
+    note_text(&whole, text, text.len, 1, ALL);
+    note_text(&other, text, text.len, 1, BY_STEPS);
+    assert_same(&whole, &other, text);
+    note_text(&other, text, 1, 1, ALL);
+    assert_same(&whole, &other, text);
+    note_text(&whole, text, text.len, 1, BY_LENGTHS);
+    note_text(&other, text, text.len, 1, BY_SKIPPING);
+    assert_same(&whole, &other, text);
+    note_text(&other, text, 1, 1, BY_LENGTHS);
+    assert_same(&whole, &other, text);
+    buffer_done(&whole);
+    buffer_done(&other);
+}
+
+// Compact, with gaps everywhere, with an end of which each token has its vector's worth behind it,
+// and with all that a text can have.
+static const char *const good[] = {
+    "{\"a\":1,\"bc\":{\"def\":[true,false,null,\"x\",-0,10,{}],\"gh\":\"ij\"},\"k\":[[],{}],"
+    "\"lm\":18446744073709551615}",
+    "\t{ \"a\" : 1 , \"bc\"\n:\r[ 0 , { \"de\" : { } , \"f\" : [ ] } , true ] , \"gh\" : \"\" ,"
+    "\"k\" : 0.5 } ",
+    "[{\"twelve bytes\":\"thirteen byte\",\"fourteen bytes\":\"sixteen bytes ..\",\"\":null},"
+    "12,1e5,0.25,-1.5E+10,184467440737095516150,9,7]                                        ",
+    "{\"\\u0061\\n\":\"\xc3\xa9\\ud83d\\ude00\",\"\xe2\x82\xac.\":[\"\\\\\",\"a much longer "
+    "text, more than a block of it, with an \\\"escape\\\" here, and without one there: "
+    "0123456789012345678901234567890123456789\",\"\\/\"]}                ",
+};
+
+static void test_scan__says_the_same_wherever_it_is_cut(void **state) {
+    (void)state;
+    struct buffer whole = {0}, cut = {0};
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        struct bytes text = bytes_of_text(good[i]);
+        for (enum way way = ALL; way <= BY_LENGTHS; way++) {
+            note_text(&whole, text, text.len, 1, way);
+            for (size_t first = 1; first < text.len; first++) {
+                note_text(&cut, text, first, text.len, way);
+                assert_same(&whole, &cut, text);
+            }
+        }
+        assert_all_ways_agree(text);
+    }
+    buffer_done(&whole);
+    buffer_done(&cut);
+}
+
+// With any byte another one, most of which make it wrong, or the text shorter.
+static void test_scan__says_the_same_of_what_is_wrong(void **state) {
+    (void)state;
+    static const char others[] = "\"\\{}[],: \n0159-+.eEtfnx\x01\xff\xc3";
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        uint8_t text[300];
+        size_t length = strlen(good[i]);
+        assert_true(length <= sizeof(text));
+        memcpy(text, good[i], length);
+        for (size_t at = 0; at < length; at++) {
+            assert_all_ways_agree(bytes_of(text, at));
+            for (size_t other = 0; other < sizeof(others) - 1; other++) {
+                text[at] = (uint8_t)others[other];
+                assert_all_ways_agree(bytes_of(text, length));
+            }
+            text[at] = (uint8_t)good[i][at];
+        }
+    }
+}
