@@ -40,28 +40,20 @@ static inline bool block_read(const uint8_t *at, struct block *ret_block) {
     return true;
 }
 
-// What stands behind a run of backslashes of odd length, of which the last one escapes it. A sum
-// carries from the start of a run to its end; the length is odd where one of them is even and the
-// other is not.
-static inline uint64_t block_escaped(uint64_t backslashes) {
-    const uint64_t even = UINT64_C(0x5555555555555555);
-    uint64_t starts = backslashes & ~(backslashes << 1);
-    uint64_t of_even = (backslashes + (starts & even)) & ~backslashes;
-    uint64_t of_odd = (backslashes + (starts & ~even)) & ~backslashes;
-    return (of_even & ~even) | (of_odd & even);
-}
-
-// How much of a block that the string does not end in is over: all but a backslash that escapes
-// what comes.
-static inline unsigned block_whole(uint64_t backslashes) {
-    unsigned run = ~backslashes != 0 ? (unsigned)__builtin_clzll(~backslashes) : BLOCK_BYTES;
-    return BLOCK_BYTES - run % 2;
+// The backslashes that escape something, which is every second one of a run from its first on, and
+// what stands behind a run of odd length. Every other bit is set, the odd ones, and those behind
+// each backslash; of that a run is taken away. From an odd place on it takes what is there and
+// leaves no bit; from an even place on, where none is, it borrows all the way to its end and leaves
+// them all. Turning the odd ones leaves what is looked for in either case.
+static inline uint64_t block_escapes(uint64_t backslashes) {
+    const uint64_t odd = UINT64_C(0xaaaaaaaaaaaaaaaa);
+    return ((backslashes << 1 | odd) - backslashes) ^ odd;
 }
 
 // The first of these bytes that is no character beyond ASCII. Else `ret_goes_on`, and it is where
-// the next block begins.
-static inline const uint8_t *block_stop(uint64_t stops, uint64_t backslashes, const uint8_t *at,
-                                        const uint8_t *end, bool *ret_goes_on) {
+// the next block begins: at `next` if no character goes beyond it.
+static inline const uint8_t *block_stop(uint64_t stops, const uint8_t *at, const uint8_t *end,
+                                        const uint8_t *next, bool *ret_goes_on) {
     *ret_goes_on = false;
     while (stops != 0) {
         const uint8_t *stop = at + __builtin_ctzll(stops);
@@ -74,7 +66,7 @@ static inline const uint8_t *block_stop(uint64_t stops, uint64_t backslashes, co
         stops &= ~UINT64_C(0) << (behind - at);
     }
     *ret_goes_on = true;
-    return at + block_whole(backslashes);
+    return next;
 }
 
 // The backslash in front of the first of these bytes that is no escape, or not whole before `end`;
@@ -99,9 +91,13 @@ static inline const uint8_t *block_pass(const uint8_t *at, const uint8_t *end) {
             at += BLOCK_BYTES;
             continue;
         }
-        uint64_t escaped = block_escaped(block.backslashes);
+        uint64_t escapes = block_escapes(block.backslashes);
+        uint64_t escaped = escapes ^ block.backslashes;
         uint64_t stops = block.special & ~block.backslashes & ~escaped;
-        const uint8_t *next = block_stop(stops, block.backslashes, at, end, &goes_on);
+        // An escape that the end of the block cuts is read with the next one.
+        uint64_t is_cut = (escapes & block.backslashes) >> (BLOCK_BYTES - 1);
+        const uint8_t *next = at + BLOCK_BYTES - is_cut;
+        next = block_stop(stops, at, end, next, &goes_on);
         if (next - at < BLOCK_BYTES) escaped &= (UINT64_C(1) << (next - at)) - 1;
         const uint8_t *bad = block_bad_escape(escaped, at, end);
         if (bad != NULL) return bad;

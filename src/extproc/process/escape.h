@@ -16,11 +16,15 @@ static inline uint8_t escape_meaning(uint8_t letter) {
     return meanings[letter];
 }
 
+// The value of a hexadecimal digit; -1: it is none.
 static inline int escape_digit(uint8_t c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
+    static const uint8_t values_and_one[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    };
+    return values_and_one[c] - 1;
 }
 
 enum { ESCAPE_UNIT_BYTES = 5 };
@@ -28,8 +32,7 @@ enum { ESCAPE_UNIT_BYTES = 5 };
 // Whether `at` begins with u and four digits that mean a character, and not half of a pair.
 static inline bool escape_is_unit(const uint8_t *at, const uint8_t *end) {
     if (end - at < ESCAPE_UNIT_BYTES || at[0] != 'u') return false;
-    int high = escape_digit(at[1]) * 16 | escape_digit(at[2]);
-    int low = escape_digit(at[3]) * 16 | escape_digit(at[4]);
-    bool is_surrogate = (high & 0xf8) == 0xd8;
-    return high >= 0 && low >= 0 && !is_surrogate;
+    int first = escape_digit(at[1]), second = escape_digit(at[2]);
+    bool is_surrogate = first == 0xd && second >= 8;
+    return (first | second | escape_digit(at[3]) | escape_digit(at[4])) >= 0 && !is_surrogate;
 }
