@@ -155,6 +155,59 @@ func TestBodyMemoryIsLimited(t *testing.T) {
 	}
 }
 
+// Peers that hold the memory for bodies take nothing from others: replies, event streams and requests
+// that only pass arrive whole, however Envoy hands them over.
+func TestOverloadTakesNothingFromWhatPasses(t *testing.T) {
+	for name, options := range topologies {
+		t.Run(name, func(t *testing.T) {
+			// What the stuck ones leave is enough for a small request.
+			options.Settings = []string{"EXTPROC_TOTAL_BODY_LIMIT=2098000", "EXTPROC_WORKERS=1"}
+			stack := rig.StartStack(t, options)
+			stuck := newPeer(t, stack.Extproc.GRPC)
+			stuck.readWindow()
+			stuck.hold()
+			stuck.hold()
+			rig.Eventually(t, func() string {
+				if held := stack.Extproc.Metric("extproc_body_bytes"); held < 2<<20 {
+					return fmt.Sprintf("%v bytes are held", held)
+				}
+				return ""
+			})
+			reply := stack.Post("/v1/chat/completions", rig.Chat("model-a"), "x-backend-pad", "900000")
+			if reply.Status != 200 || !json.Valid(reply.Body) || len(reply.Body) < 900000 {
+				t.Errorf("a reply: status %d, %d bytes of more than 900000", reply.Status, len(reply.Body))
+			}
+			events := stack.Post("/v1/chat/completions", rig.StreamingChat("model-a"), "x-backend-chunks", "500", "x-backend-pad", "500")
+			if count := bytes.Count(events.Body, []byte("data: ")); events.Status != 200 || count < 501 || !bytes.HasSuffix(events.Body, []byte("[DONE]\n\n")) {
+				t.Errorf("events: status %d, %d of more than 500", events.Status, count)
+			}
+			passing := strings.Repeat("not JSON ", 50000)
+			passed := stack.Post("/plain/path", passing, "x-backend-echo", "1")
+			if got := passed.Facts(t).BodyBytes; got != len(passing) {
+				t.Errorf("%d bytes of %d passed", got, len(passing))
+			}
+		})
+	}
+}
+
+// Where there is no room even for what would be lost, it is seen to be cut.
+func TestNothingIsCutSilently(t *testing.T) {
+	for name, options := range topologies {
+		t.Run(name, func(t *testing.T) {
+			options.Settings = []string{"EXTPROC_TOTAL_BODY_LIMIT=20000"}
+			stack := rig.StartStack(t, options)
+			reply := stack.Try(stack.Request("POST", "/v1/chat/completions", rig.Chat("model-a"), "x-backend-pad", "4000000"))
+			if reply.Err == nil && reply.Status == 200 && len(reply.Body) < 4000000 {
+				t.Errorf("%d bytes, as if they were all", len(reply.Body))
+			}
+			reply = stack.Try(stack.Request("POST", "/plain/path", large(4<<20), "x-backend-echo", "1"))
+			if reply.Err == nil && reply.Status == 200 && reply.Facts(t).BodyBytes < 4<<20 {
+				t.Errorf("%d bytes passed, as if they were all", reply.Facts(t).BodyBytes)
+			}
+		})
+	}
+}
+
 // flood sends a body many times, so many at once, and counts what comes back.
 func flood(t *testing.T, stack *rig.Stack, atOnce, each int, body string) map[int]int {
 	counts, mutex := map[int]int{}, sync.Mutex{}

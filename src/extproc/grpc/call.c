@@ -106,6 +106,7 @@ static void handle(struct call *call, const struct event *event) {
             return;
         }
         has_answer |= verdict.has_answer;
+        call->reader.is_owed = verdict.owes_all;
     }
     if (has_answer && !call->has_responded) {
         call->has_responded = true;

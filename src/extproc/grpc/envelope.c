@@ -39,7 +39,9 @@ static enum status make_room(struct envelope_reader *reader, size_t extra) {
     if (capacity < wanted) capacity = wanted;
     if (capacity > reader->message_len) capacity = reader->message_len;
 
-    if (!budget_take(reader->budget, capacity - before)) return STATUS_NO_MEMORY;
+    bool has_place = reader->is_owed ? budget_take_owed(reader->budget, capacity - before)
+                                     : budget_take(reader->budget, capacity - before);
+    if (!has_place) return STATUS_NO_MEMORY;
     uint8_t *partial = realloc(reader->partial, capacity);
     if (partial == NULL) {
         budget_give(reader->budget, capacity - before);

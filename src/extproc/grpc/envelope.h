@@ -14,10 +14,11 @@
 
 enum { ENVELOPE_PREFIX_BYTES = 5 };
 
-// All-zero but for the first two is the start of a stream.
+// All-zero but for the first three is the start of a stream.
 struct envelope_reader {
     size_t message_most_bytes;
     struct budget *budget;  // borrowed
+    bool is_owed;           // a message that is refused would be lost: budget_take_owed
 
     uint8_t prefix[ENVELOPE_PREFIX_BYTES];  // if it comes in pieces
     size_t prefix_len;

@@ -48,6 +48,7 @@ static void show(struct process_call *call) {
 static struct grpc_verdict verdict_of(struct process_verdict verdict) {
     return (struct grpc_verdict){.has_answer = verdict.has_answer,
                                  .has_more = verdict.has_more,
+                                 .owes_all = verdict.owes_all,
                                  .ends_call = verdict.ends_stream,
                                  .status = (enum grpc_status)verdict.grpc_status,
                                  .text = verdict.grpc_message};

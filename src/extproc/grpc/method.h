@@ -40,6 +40,7 @@ struct grpc_server {
 struct grpc_verdict {
     bool has_answer;  // a message was appended to `answer`
     bool has_more;    // `more` has the next one
+    bool owes_all;    // a message that is not taken from now on would be lost
     bool ends_call;   // after the answer, with:
     enum grpc_status status;
     const char *text;  // static printable ASCII without '%', which grpc-message takes as it is

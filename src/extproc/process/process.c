@@ -155,6 +155,20 @@ static void note_modes(struct process_stream *stream, const struct message *mess
                                  modes->response_body != MESSAGE_BODY_FULL_DUPLEX;
 }
 
+// With FULL_DUPLEX_STREAMED nothing passes but what we send back. A request that is read can still
+// be refused as a whole.
+static bool owes_all(const struct process_stream *stream) {
+    const struct message_modes *modes = &stream->modes;
+    if (stream->reads_request || stream->is_observed) return false;
+    return (modes->request_body == MESSAGE_BODY_FULL_DUPLEX && !stream->request_is_over) ||
+           modes->response_body == MESSAGE_BODY_FULL_DUPLEX;
+}
+
+static void note_end(struct process_stream *stream, const struct message *message) {
+    stream->request_is_over |= message->kind == MESSAGE_REQUEST_TRAILERS ||
+                               (message->kind < MESSAGE_REQUEST_TRAILERS && message->end_of_stream);
+}
+
 static struct process_verdict send_answer(struct turn *turn, struct buffer *answer) {
     enum status status = message_encode(&turn->answer, turn->arena, answer);
     if (status != STATUS_OK) return end_without_memory(turn->stream);
@@ -162,6 +176,7 @@ static struct process_verdict send_answer(struct turn *turn, struct buffer *answ
     return (struct process_verdict){
         .has_answer = true,
         .has_more = turn->has_more,
+        .owes_all = owes_all(turn->stream),
         .grpc_message = "",
     };
 }
@@ -172,6 +187,7 @@ static struct process_verdict take_turn(struct turn *turn, struct buffer *answer
     bool is_first = stream->latest_request_kind < 0 && stream->latest_response_kind < 0;
     if (is_first) stream->is_observed = turn->message.is_observed;
     note_modes(stream, &turn->message);
+    note_end(stream, &turn->message);
     turn_add_label(turn, "route", turn->message.route);
     turn->answer.kind = turn->message.kind;
     if (!is_in_order(stream, turn->message.kind)) {
@@ -286,6 +302,9 @@ struct process_verdict process_stream_refuse(struct process_stream *stream,
     bool is_request = stream->latest_request_kind < 0 || stream->reads_request;
     if (is_request) return refuse_at_once(stream, why, now_ns, answer);
     reply_give_up(&stream->reply);
+    if (owes_all(stream)) {
+        return end_stream(stream, GRPC_RESOURCE_EXHAUSTED, "no memory for a piece of a body");
+    }
     return end_stream(stream, GRPC_OK, "");
 }
 

@@ -16,6 +16,7 @@
 //      prefix is the caller's (append it before the call, fill in the length after). Otherwise
 //      `answer` is unchanged. has_more: call process_stream_more for the next one, before anything
 //      else.
+//      owes_all: take the next message whatever it costs, or the client's traffic is cut.
 //   5. ends_stream: send the answer (if any), then trailers with grpc_status and grpc_message, and
 //      give the stream no further message (one that comes all the same gets the same verdict,
 //      without an answer).
@@ -49,6 +50,7 @@ struct process_options {
 struct process_verdict {
     bool has_answer;
     bool has_more;
+    bool owes_all;  // Envoy keeps nothing of what comes next: if it is refused, it is lost
     bool ends_stream;
     int grpc_status;           // with ends_stream: a code of gRPC, 0 is OK
     const char *grpc_message;  // static ASCII text without '%', "" when there is nothing to say
@@ -79,9 +81,9 @@ struct process_verdict process_stream_more(struct process_stream *stream, struct
 enum process_refusal { PROCESS_TOO_LARGE, PROCESS_OVERLOADED };
 
 // Decides on a message that is not collected: an awaited request body gets a 413 or a 503; a reply
-// or a request that is not ours goes on without us (the stream ends with OK); request headers that
-// are too long fail with RESOURCE_EXHAUSTED, because going on without us would let them pass
-// unchecked.
+// or a request that is not ours goes on without us (the stream ends with OK), but after owes_all is
+// cut (RESOURCE_EXHAUSTED); request headers that are too long fail with the same, because going on
+// without us would let them pass unchecked.
 struct process_verdict process_stream_refuse(struct process_stream *stream,
                                              enum process_refusal why, int64_t now_ns,
                                              struct buffer *answer);

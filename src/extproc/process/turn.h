@@ -31,6 +31,7 @@ struct process_stream {
     const char *operation;  // of a request of ours, whose body names a model; NULL: another's
     uint32_t label;         // the observer's, of what is known so far
     bool reads_request;     // the body is still to be read
+    bool request_is_over;   // all of it came
     bool comes_early;       // before the headers are answered
     bool owes_headers;      // the answer to the request's headers waits for the model
     size_t request_bytes;

@@ -138,6 +138,25 @@ static void test_envelope__takes_no_more_for_a_short_message_than_it_is_long(voi
     assert_int_equal(budget.used, 256);
 }
 
+// Up to twice the limit, and while it is past it nobody else gets any.
+static void test_envelope__takes_what_is_owed_past_the_limit(void **state) {
+    (void)state;
+    budget.most = 300;
+    const uint8_t stream[] = {0, 0, 0, 1, 0, 'x'};
+    struct envelope_reader owed[3] = {reader, reader, reader};
+    struct bytes message;
+    for (size_t i = 0; i < COUNT_OF(owed); i++) {
+        struct bytes input = bytes_of(stream, sizeof(stream));
+        owed[i].is_owed = true;
+        assert_int_equal(envelope_read(&owed[i], &input, &message),
+                         i < 2 ? STATUS_TRUNCATED : STATUS_NO_MEMORY);
+    }
+    assert_int_equal(budget.used, 512);
+    struct bytes input = bytes_of(stream, sizeof(stream));
+    assert_int_equal(envelope_read(&reader, &input, &message), STATUS_NO_MEMORY);
+    for (size_t i = 0; i < COUNT_OF(owed); i++) envelope_done(&owed[i]);
+}
+
 static void test_envelope__stops_where_the_budget_of_all_ends(void **state) {
     (void)state;
     budget.most = 300;

@@ -813,6 +813,42 @@ static void test_process__overload_refuses_requests_and_lets_replies_pass(void *
     assert_int_equal(envoy.verdict.grpc_status, GRPC_OK);
 }
 
+// Of what it has handed over in the mode FULL_DUPLEX_STREAMED Envoy keeps nothing: a good end would
+// lose it, and nobody would see that.
+static void test_process__what_would_be_lost_is_owed_and_cut_loudly(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t request, response;
+        const char *path;
+        bool is_owed_before, is_owed_behind;  // the end of the request
+    } cases[] = {
+        {DUPLEX, DUPLEX, "/v1/files", true, true},
+        {DUPLEX, DUPLEX, CHAT, false, true},  // a request that is read can be refused
+        {DUPLEX, MESSAGE_BODY_BUFFERED, "/v1/files", true, false},
+        {MESSAGE_BODY_BUFFERED, DUPLEX, "/v1/files", true, true},
+        {MESSAGE_BODY_BUFFERED, MESSAGE_BODY_BUFFERED, "/v1/files", false, false},
+    };
+    for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
+        ExtProc__ProtocolConfiguration modes;
+        send_modes(&modes, cases[i / 2].request, cases[i / 2].response, false);
+        send_post(cases[i / 2].path);
+        bool is_owed = cases[i / 2].is_owed_before, is_ours = cases[i / 2].path[4] == 'c';
+        if (!is_ours) assert_int_equal(envoy.verdict.owes_all, is_owed);
+        if (i % 2 == 1) {
+            is_owed = cases[i / 2].is_owed_behind;
+            send_piece(GOOD_BODY, true);
+            if (envoy.verdict.has_more) envoy_send_more(&envoy);
+            assert_int_equal(envoy.verdict.owes_all, is_owed);
+        }
+        envoy_send_uncollected(&envoy, PROCESS_OVERLOADED);
+        assert_true(envoy.verdict.ends_stream);
+        assert_int_equal(envoy.verdict.grpc_status, is_owed ? GRPC_RESOURCE_EXHAUSTED : GRPC_OK);
+        assert_int_equal(envoy.verdict.has_answer, is_ours && i % 2 == 0);  // the 503
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+    }
+}
+
 static void test_process__what_is_no_message_ends_the_stream(void **state) {
     (void)state;
     static const char *const bad[] = {"\xff", "", "\x42\x00"};
