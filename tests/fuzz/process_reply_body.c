@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The body of a reply. The first byte says of which kind and where the body is cut; whole and cut,
-// it must tell the same. What is said to be compressed is compressed first, or taken as it is.
+// it must tell the same: an event that is whole in a piece and like the one before it is compared
+// with that, one that is cut is read. What is said to be compressed is compressed first, or taken
+// as it is.
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -29,12 +31,19 @@ static void start(struct reply *reply, uint8_t kind, struct metrics *metrics) {
     require(reply->kind == (kind & 1 ? REPLY_EVENTS : REPLY_JSON));
 }
 
+// What a reply said.
+struct said {
+    struct usage usage;
+    int64_t first_ns;
+    struct metrics metrics;
+};
+
 // Reads the body in pieces of `step` bytes.
 static void read_body(uint8_t kind, const uint8_t *data, size_t size, size_t step,
-                      struct metrics *metrics, struct usage *ret_usage) {
+                      struct said *ret_said) {
     struct reply reply;
     struct message_answer answer = {0};
-    start(&reply, kind, metrics);
+    start(&reply, kind, &ret_said->metrics);
     while (size != 0) {
         size_t length = size < step ? size : step;
         uint8_t *piece = malloc(length);
@@ -48,19 +57,20 @@ static void read_body(uint8_t kind, const uint8_t *data, size_t size, size_t ste
     reply_end(&reply, 2, &answer);
     require(reply.kind == REPLY_UNREAD);
     require(answer.metadata_count <= MESSAGE_METADATA_MOST);
-    *ret_usage = reply.usage;
+    ret_said->usage = reply.usage;
+    ret_said->first_ns = reply.first_ns;
     reply_done(&reply);
 }
 
 static void read_twice(uint8_t kind, const uint8_t *data, size_t size, size_t step) {
-    struct metrics whole_metrics = {0}, cut_metrics = {0};
-    struct usage whole, cut;
-    read_body(kind, data, size, size + 1, &whole_metrics, &whole);
-    read_body(kind, data, size, step, &cut_metrics, &cut);
-    require(memcmp(&whole, &cut, sizeof(whole)) == 0);
+    struct said whole = {0}, cut = {0};
+    read_body(kind, data, size, size + 1, &whole);
+    read_body(kind, data, size, step, &cut);
+    require(memcmp(&whole.usage, &cut.usage, sizeof(whole.usage)) == 0);
+    require(whole.first_ns == cut.first_ns);
     for (int i = 0; i < METRIC_COUNT; i++) {
-        require(metrics_read(&whole_metrics, (enum metric)i) ==
-                metrics_read(&cut_metrics, (enum metric)i));
+        require(metrics_read(&whole.metrics, (enum metric)i) ==
+                metrics_read(&cut.metrics, (enum metric)i));
     }
 }
 
@@ -84,7 +94,7 @@ static void read_compressed(uint8_t kind, const uint8_t *data, size_t size, size
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0;
     uint8_t kind = data[0] & 15;
-    size_t step = (size_t)(data[0] >> 4) * 3 + 1;
+    size_t step = (size_t)(data[0] >> 4) * (data[0] >> 4) + 1;
     bool is_raw = (kind >> 1 & 3) == 0 || (kind >> 1 & 3) == 3;
     if (is_raw) {
         read_twice(kind, data + 1, size - 1, step);

@@ -45,7 +45,7 @@ static void split(const uint8_t *data, size_t size, size_t step, struct buffer *
         sse_add(&sse, bytes_of(piece, length));
         while ((part = sse_next(&sse, &value)) != SSE_MORE) {
             require(part != SSE_DATA || value.len != 0);
-            note(log, part == SSE_DATA ? value : BYTES_LITERAL("\n"));
+            if (part != SSE_BEGIN) note(log, part == SSE_DATA ? value : BYTES_LITERAL("\n"));
         }
         free(piece);
         data += length;

@@ -46,6 +46,10 @@ static inline const uint8_t *find_in_string(const uint8_t *at, const uint8_t *en
     return at;
 }
 
+static inline bool find_is_line_end(uint8_t c) {
+    return c == '\n' || c == '\r';
+}
+
 // The first end of a line in [at, end); `end` when there is none.
 static inline const uint8_t *find_line_end(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= FIND_STEP; at += FIND_STEP) {
@@ -53,7 +57,18 @@ static inline const uint8_t *find_line_end(const uint8_t *at, const uint8_t *end
         unsigned found = LANE_BITS((lanes == '\n') | (lanes == '\r'));
         if (found != 0) return at + __builtin_ctz(found);
     }
-    while (at != end && *at != '\n' && *at != '\r') at++;
+    while (at != end && !find_is_line_end(*at)) at++;
+    return at;
+}
+
+// The index of the first byte in which they differ; `len` when there is none.
+static inline size_t find_difference(const uint8_t *a, const uint8_t *b, size_t len) {
+    size_t at = 0;
+    for (; len - at >= FIND_STEP; at += FIND_STEP) {
+        unsigned differs = LANE_BITS(find_load(a + at) != find_load(b + at));
+        if (differs != 0) return at + (unsigned)__builtin_ctz(differs);
+    }
+    while (at != len && a[at] == b[at]) at++;
     return at;
 }
 

@@ -12,6 +12,7 @@ void reply_init(struct reply *reply, const struct process_options *options,
     memset(reply, 0, offsetof(struct reply, reader));
     reply->options = options;
     reply->metrics = metrics;
+    alike_init(&reply->alike);
 }
 
 void reply_done(struct reply *reply) {
@@ -90,7 +91,8 @@ static void add_event_part(struct reply *reply, struct bytes part) {
     (void)usage_add(&reply->reader, part, &reply->usage);  // usage_end says the same
 }
 
-static void end_event(struct reply *reply, int64_t now_ns) {
+// The event with the end of its line, if it came in one piece.
+static void end_event(struct reply *reply, struct bytes event, int64_t now_ns) {
     struct bytes head = bytes_of(reply->event_head, sizeof(reply->event_head));
     bool is_done = reply->event_bytes == sizeof(reply->event_head) &&
                    bytes_equal(head, BYTES_LITERAL("[DONE]"));
@@ -99,16 +101,28 @@ static void end_event(struct reply *reply, int64_t now_ns) {
     if (!is_read && !is_done) metrics_add(reply->metrics, METRIC_SSE_LINES_UNREADABLE, 1);
     reply->event_bytes = 0;
     usage_begin(&reply->reader);
+    alike_keep(&reply->alike, is_read ? event : BYTES_EMPTY);
 }
 
 static void add_events(struct reply *reply, struct bytes piece, int64_t now_ns) {
+    struct sse *sse = &reply->sse;
     struct bytes data;
-    sse_add(&reply->sse, piece);
+    const uint8_t *start = NULL;  // of the event; NULL: it began in an earlier piece
+    size_t alike;
+    sse_add(sse, piece);
     for (;;) {
-        switch (sse_next(&reply->sse, &data)) {
+        switch (sse_next(sse, &data)) {
         case SSE_MORE: return;
+        case SSE_BEGIN:
+            start = sse->piece.data;
+            alike = alike_measure(&reply->alike, sse->piece);
+            if (alike != 0) sse_pass(sse, alike);
+            break;
         case SSE_DATA: add_event_part(reply, data); break;
-        case SSE_END: end_event(reply, now_ns); break;
+        case SSE_END:
+            data = bytes_of(start, start != NULL ? (size_t)(sse->piece.data - start) : 0);
+            end_event(reply, data, now_ns);
+            break;
         }
     }
 }
@@ -209,7 +223,7 @@ void reply_end(struct reply *reply, int64_t now_ns, struct message_answer *answe
         reply_give_up(reply);
         return;
     case REPLY_EVENTS:
-        if (sse_end(&reply->sse)) end_event(reply, now_ns);
+        if (sse_end(&reply->sse)) end_event(reply, BYTES_EMPTY, now_ns);
         break;
     }
     reply->kind = REPLY_UNREAD;

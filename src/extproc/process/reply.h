@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads what a reply says about its tokens and its model while it passes, in pieces cut anywhere: a
 // JSON body or an event stream, compressed or not. Nothing that a reply holds is an error to
-// anybody: what cannot be read is counted.
+// anybody: what cannot be read is counted. Of events that are alike, only the first is read.
 #pragma once
 
 #include <stdbool.h>
@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "extproc/message/message.h"
 #include "extproc/metrics.h"
+#include "extproc/process/alike.h"
 #include "extproc/process/process.h"
 #include "extproc/process/sse.h"
 #include "extproc/process/unzip.h"
@@ -30,6 +31,7 @@ struct reply {
     int64_t first_ns;  // when the first event had come; 0: not yet
     struct usage usage;
     struct usage_reader reader;
+    struct alike alike;  // REPLY_EVENTS
 };
 
 void reply_init(struct reply *reply, const struct process_options *options,

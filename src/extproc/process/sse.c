@@ -29,6 +29,14 @@ static void begin_line(struct sse *sse) {
 
 static void take_field(struct sse *sse) {
     static const char field[] = "data:";
+    const size_t whole = sizeof(field) - 1;
+    bool is_whole = sse->field_bytes == 0 && sse->piece.len >= whole &&
+                    memcmp(sse->piece.data, field, whole) == 0;
+    if (is_whole) {
+        take(sse, whole);
+        sse->line = LINE_SPACE;
+        return;
+    }
     uint8_t c = *sse->piece.data;
     if (c != (uint8_t)field[sse->field_bytes]) {
         sse->line = LINE_OTHER;
@@ -64,16 +72,22 @@ enum sse_part sse_next(struct sse *sse, struct bytes *ret_data) {
             // "If value starts with a U+0020 SPACE character, remove it from value."
             if (*sse->piece.data == ' ') take(sse, 1);
             sse->line = LINE_VALUE;
-            break;
+            return SSE_BEGIN;
         case LINE_VALUE: return take_value(sse, ret_data);
         default:
-            take_rest(sse);
+            if (!find_is_line_end(*sse->piece.data)) take_rest(sse);
             if (sse->piece.len == 0) break;
             take(sse, 1);
             begin_line(sse);
         }
     }
     return SSE_MORE;
+}
+
+void sse_pass(struct sse *sse, size_t count) {
+    assert(sse->line == LINE_VALUE);
+    take(sse, count);
+    begin_line(sse);
 }
 
 bool sse_end(struct sse *sse) {

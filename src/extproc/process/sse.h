@@ -16,9 +16,10 @@
 #include "base/bytes.h"
 
 enum sse_part {
-    SSE_MORE,  // a piece is needed
-    SSE_DATA,  // a part of a data line's value
-    SSE_END,   // that value is complete; it is empty if no part came before
+    SSE_MORE,   // a piece is needed
+    SSE_BEGIN,  // a data line's value comes next, unless the stream ends: see sse_pass
+    SSE_DATA,   // a part of it
+    SSE_END,    // it is complete; it is empty if no part came before
 };
 
 // All-zero is the start of a stream.
@@ -32,6 +33,10 @@ struct sse {
 void sse_add(struct sse *sse, struct bytes piece);
 
 enum sse_part sse_next(struct sse *sse, struct bytes *ret_data);
+
+// After SSE_BEGIN, `sse->piece` starts with the value. The caller has seen as many bytes of it, to
+// the end of its line and with that: the next line comes next.
+void sse_pass(struct sse *sse, size_t count);
 
 // No more pieces. Whether a last line without an end was being handed out: it is complete now.
 bool sse_end(struct sse *sse);

@@ -164,6 +164,119 @@ static void test_reply__a_later_usage_replaces_all_of_an_earlier_one(void **stat
     reply_done(&reply);
 }
 
+/* alike */
+
+// What a stream said.
+struct said {
+    struct usage usage;
+    int64_t first_ns;
+    uint64_t counts[METRIC_COUNT];
+};
+
+// In pieces of that size. A piece for each byte has no event in it that could be compared: all are
+// read.
+static struct said read_stream(struct bytes text, size_t step) {
+    start(REPLY_EVENTS);
+    for (size_t at = 0; at < text.len; at += step) {
+        size_t rest = text.len - at;
+        add((const char *)text.data + at, rest < step ? rest : step, false);
+    }
+    add("", 0, true);
+    struct said said = {.usage = reply.usage, .first_ns = reply.first_ns};
+    for (int i = 0; i < METRIC_COUNT; i++) said.counts[i] = count((enum metric)i);
+    reply_done(&reply);
+    return said;
+}
+
+static void assert_same_in_one_piece(struct bytes text) {
+    struct said whole = read_stream(text, text.len), read = read_stream(text, 1);
+    if (memcmp(&whole, &read, sizeof(whole)) == 0) return;
+    fail_msg("compared, it says something else than read:\n%.*s", (int)text.len, text.data);
+}
+
+static const char edited_event[] =
+    "data: {\"n\":-10,\"model\":\"m\",\"a\":[{\"text\":\"x\\n\xc3\xa4\"},true],\"usage\":null}\n\n";
+
+// Every edit of one byte, in an event between two that are as they were.
+static void test_reply__an_edit_anywhere_is_seen(void **state) {
+    (void)state;
+    static const char bytes[] = "\"\\{}[]:,019-.etnu x\t\n\r\xc3\xa4\xff";
+    const size_t length = sizeof(edited_event) - 1;
+    char text[3 * sizeof(edited_event)];
+    for (size_t at = 0; at <= length; at++) {
+        for (size_t i = 0; i < 3 * sizeof(bytes); i++) {
+            // A byte is put in, or in another's place, or that is taken away.
+            bool puts = i % 3 != 2, takes = i % 3 != 0 && at != length;
+            if (!puts && i > 2) continue;
+            char *end = text;
+            end = mempcpy(end, edited_event, length);
+            end = mempcpy(end, edited_event, at);
+            if (puts) *end++ = bytes[i / 3];
+            end = mempcpy(end, edited_event + at + takes, length - at - takes);
+            end = mempcpy(end, edited_event, length);
+            assert_same_in_one_piece(bytes_of(text, (size_t)(end - text)));
+        }
+    }
+}
+
+#define ALIKE(model, rest) "data: {\"model\":\"" model "\",\"usage\":" rest "}\n"
+
+// Would catch: an event that is taken to say what the one before the one before it said.
+static void test_reply__alike_is_what_follows_its_like(void **state) {
+    (void)state;
+    static const struct {
+        const char *stream, *model;
+        uint64_t total;
+    } cases[] = {
+        {ALIKE("a", "1") ALIKE("b", "1") ALIKE("a", "2"), "a", 0},
+        {ALIKE("a", "1") "data: {\"model\":\"b\"}\n" ALIKE("a", "2"), "a", 0},
+        {ALIKE("a", "1") "data: {\"model\":\"b\"\n" ALIKE("a", "2"), "a", 0},
+        {ALIKE("a", "1") "data: {\"model\":\"b\",\"a\":1e5}\n" ALIKE("a", "2"), "a", 0},
+        {ALIKE("a", "1") "data: {\"mod\\u0065l\":\"b\"}\n" ALIKE("a", "2"), "a", 0},
+        {ALIKE("", "1") ALIKE("a", "1") ALIKE("", "2"), "a", 0},
+        {ALIKE("a", "1") "data: {\"n\":1\ndata: {\"n\":2\n", "a", 0},
+        {"data: {\"modem\":\"a\"}\ndata: {\"model\":\"a\"}\n", "a", 0},
+        {ALIKE("a", "{\"total_tokens\":1}") ALIKE("a", "{\"total_tokens\":2}"), "a", 2},
+        {ALIKE("a", "{\"total_tokens\":1.5}") ALIKE("a", "{\"total_tokens\":2}"), "a", 2},
+        {ALIKE("a", "null") ALIKE("a", "{\"total_tokens\":2}") ALIKE("a", "null"), "a", 2},
+        {ALIKE("a", "null") "data: {\"model\":\"a\",\"\\u0075sage\":{\"total_tokens\":1}}\n"
+                            "data: {\"model\":\"a\",\"\\u0075sage\":{\"total_tokens\":2}}\n",
+         "a", 2},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct bytes stream = bytes_of_text(cases[i].stream);
+        struct said said = read_stream(stream, stream.len);
+        assert_true(bytes_equal(bytes_of(said.usage.model, said.usage.model_bytes),
+                                bytes_of_text(cases[i].model)));
+        assert_int_equal(said.usage.counts[USAGE_TOTAL].tokens, cases[i].total);
+        assert_same_in_one_piece(stream);
+    }
+}
+
+// An event that is cut sets another model while the one that is kept stays as it was.
+static void test_reply__what_came_in_parts_is_not_passed_over(void **state) {
+    (void)state;
+    start(REPLY_EVENTS);
+    add_text(ALIKE("a", "1"), false);
+    add_text("data: {\"model\":\"b\"", false);
+    add_text(",\"usage\":1}\n" ALIKE("a", "1"), true);
+    assert_true(
+        bytes_equal(bytes_of(reply.usage.model, reply.usage.model_bytes), BYTES_LITERAL("a")));
+    reply_done(&reply);
+}
+
+// Would catch: a stream that is read event for event after all.
+static void test_reply__alike_events_are_not_read(void **state) {
+    (void)state;
+    start(REPLY_EVENTS);
+    add_text(ALIKE("a", "1"), false);
+    size_t credit = reply.alike.credit;
+    add_text(ALIKE("a", "2") "\r\n: comment\n" ALIKE("a", "3"), false);
+    add_text(ALIKE("a", "\"4\"") ALIKE("a", "null"), true);
+    assert_int_equal(reply.alike.credit, credit + 4);
+    reply_done(&reply);
+}
+
 /* latency */
 
 static void add_at(int64_t now_ns, const char *text) {

@@ -9,6 +9,7 @@ static void drain(struct sse *sse, struct buffer *log) {
     for (;;) {
         switch (sse_next(sse, &data)) {
         case SSE_MORE: return;
+        case SSE_BEGIN: break;
         case SSE_DATA: assert_int_equal(buffer_append(log, data), STATUS_OK); break;
         case SSE_END: assert_int_equal(buffer_append_byte(log, '|'), STATUS_OK); break;
         }
