@@ -41,7 +41,8 @@ struct extproc {
     void *write_metrics_context;
     struct listen_socket sockets[LISTEN_ADDRESSES_MOST];  // copies: closed by the service
     size_t socket_count;
-    char admin_names[LISTEN_ADDRESSES_MOST][LISTEN_NAME_BYTES];
+    struct listen_socket admin_sockets[LISTEN_ADDRESSES_MOST];  // copies: closed by the admins
+    size_t admin_count;
     struct service *service;
     struct admin *admins[LISTEN_ADDRESSES_MOST];  // the first so many
 };
@@ -179,21 +180,33 @@ static enum status start_service(struct extproc *extproc, const struct extproc_o
 static enum status start_admin(struct extproc *extproc, const char *addresses,
                                char ret_message[EXTPROC_MESSAGE_BYTES]) {
     if (addresses[0] == '\0') return STATUS_OK;
-    struct listen_socket sockets[LISTEN_ADDRESSES_MOST];
-    size_t count;
-    enum status status = open_sockets("--admin-address", addresses, sockets, &count, ret_message);
+    const struct listen_socket *sockets = extproc->admin_sockets;
+    enum status status = open_sockets("--admin-address", addresses, extproc->admin_sockets,
+                                      &extproc->admin_count, ret_message);
     if (status != STATUS_OK) return status;
     struct admin_handlers handlers = {
         .is_healthy = is_healthy, .write_metrics = write_metrics, .context = extproc};
-    for (size_t i = 0; i < count; i++) {
-        memcpy(extproc->admin_names[i], sockets[i].name, sizeof(extproc->admin_names[i]));
+    for (size_t i = 0; i < extproc->admin_count; i++) {
         status = admin_start(&sockets[i], &handlers, &extproc->admins[i]);
         if (status == STATUS_OK) continue;
-        listen_sockets_close(sockets + i + 1, count - i - 1);
+        listen_sockets_close(sockets + i + 1, extproc->admin_count - i - 1);
         return refuse(status, "the admin server does not start", status_sentence(status),
                       ret_message);
     }
     return STATUS_OK;
+}
+
+// The last step: a start that fails must not have taken the place of a process that serves.
+static enum status publish(const struct extproc *extproc, char ret_message[EXTPROC_MESSAGE_BYTES]) {
+    char reason[LISTEN_MESSAGE_BYTES];
+    const char *setting = "--admin-address";
+    enum status status = listen_sockets_publish(extproc->admin_sockets, extproc->admin_count,
+                                                reason);
+    if (status == STATUS_OK) {
+        setting = "--listen";
+        status = listen_sockets_publish(extproc->sockets, extproc->socket_count, reason);
+    }
+    return status == STATUS_OK ? STATUS_OK : refuse(status, setting, reason, ret_message);
 }
 
 enum status extproc_start(const struct extproc_options *options, struct extproc **ret_extproc,
@@ -215,6 +228,7 @@ enum status extproc_start(const struct extproc_options *options, struct extproc 
     enum status status = read_models(extproc, options->models, ret_message);
     if (status == STATUS_OK) status = start_service(extproc, options, ret_message);
     if (status == STATUS_OK) status = start_admin(extproc, options->admin_address, ret_message);
+    if (status == STATUS_OK) status = publish(extproc, ret_message);
     if (status != STATUS_OK) {
         extproc_free(extproc);
         return status;
@@ -239,8 +253,7 @@ const char *extproc_address(const struct extproc *extproc, size_t index) {
 }
 
 const char *extproc_admin_address(const struct extproc *extproc, size_t index) {
-    bool is_there = index < LISTEN_ADDRESSES_MOST && extproc->admins[index] != NULL;
-    return is_there ? extproc->admin_names[index] : NULL;
+    return index < extproc->admin_count ? extproc->admin_sockets[index].name : NULL;
 }
 
 struct visiting {

@@ -149,3 +149,37 @@ func TestRestartAtOneUnixSocket(t *testing.T) {
 		t.Errorf("the last one's /health is %d: %s", status, body)
 	}
 }
+
+// One that can't start leaves the Unix socket to the process that serves, whatever it fails for.
+func TestStartThatFailsLeavesTheUnixSocket(t *testing.T) {
+	folder, err := os.MkdirTemp("", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	path := "unix://" + filepath.Join(folder, "extproc.sock")
+	first := rig.StartExtproc(t, "EXTPROC_LISTEN="+path)
+	for _, settings := range [][]string{
+		{"EXTPROC_LISTEN=" + path, "EXTPROC_ADMIN_ADDRESS=" + first.Admin},
+		{"EXTPROC_LISTEN=" + path + "," + first.Admin},
+		{"EXTPROC_LISTEN=" + path, "PPROF_ADDRESS=nonsense"},
+	} {
+		second := rig.StartExtprocRaw(t, settings...)
+		if code := second.ExitCode(); code == 0 {
+			t.Fatalf("it starts with %q", settings)
+		}
+		if status, body := first.Get("/health"); status != http.StatusOK {
+			t.Fatalf("after %q the first one's /health is %d: %s", settings, status, body)
+		}
+	}
+	if files, _ := filepath.Glob(filepath.Join(folder, "*")); len(files) != 1 {
+		t.Errorf("left behind: %q", files)
+	}
+	first.Signal(sigterm)
+	if code := first.ExitCode(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if files, _ := filepath.Glob(filepath.Join(folder, "*")); len(files) != 0 {
+		t.Errorf("left behind: %q", files)
+	}
+}

@@ -49,10 +49,10 @@ struct listen_socket {
     ino_t inode;
 };
 
-// Binds and listens. A Unix socket is put in place of one that is there, in one step, also of one
-// on which somebody listens: whoever connects reaches either. Its mode is set before anybody can
-// connect. STATUS_BUSY: somebody listens on the port, or the path is another kind of file;
-// STATUS_SYSTEM; both with the reason in `ret_message`, and nothing is left behind.
+// Binds and listens. A Unix socket listens under a name beside its path until
+// listen_sockets_publish; its mode is set before anybody can connect. STATUS_BUSY: somebody listens
+// on the port, or the path is another kind of file; STATUS_SYSTEM; both with the reason in
+// `ret_message`, and nothing is left behind.
 MUST_USE enum status listen_socket_open(const struct listen_address *address,
                                         struct listen_socket *ret_socket,
                                         char ret_message[LISTEN_MESSAGE_BYTES]);
@@ -62,6 +62,13 @@ MUST_USE enum status listen_socket_open(const struct listen_address *address,
 MUST_USE enum status listen_sockets_open(const struct listen_address *addresses, size_t count,
                                          struct listen_socket ret_sockets[LISTEN_ADDRESSES_MOST],
                                          size_t *ret_count, char ret_message[LISTEN_MESSAGE_BYTES]);
+
+// Puts the Unix sockets of a list at their paths, in place of those that are there, also of those
+// on which somebody listens: whoever connects reaches either. To be the last step of a start: what
+// was there is lost. STATUS_BUSY, STATUS_SYSTEM; those before the one that fails have been put
+// there.
+MUST_USE enum status listen_sockets_publish(const struct listen_socket *sockets, size_t count,
+                                            char ret_message[LISTEN_MESSAGE_BYTES]);
 
 // Closes it and removes its Unix socket, unless another process has put its own there since. A
 // second call does nothing.

@@ -64,36 +64,51 @@ static bool is_answered(const struct sockaddr_un *address) {
     return is_there;
 }
 
+// What a draft's name ends with, the first that is free: one for each address of a list, at least.
+static const char draft_ends[] = "~_^%@!+=#:;&$()[]{}";
+
+_Static_assert(sizeof(draft_ends) - 2 >= LISTEN_ADDRESSES_MOST, "one may be the path itself");
+
 // A name beside the path, as long as it: what the kernel takes for the one it takes for the other.
-static struct sockaddr_un beside(const struct sockaddr_un *address) {
-    struct sockaddr_un name = *address;
-    char *last = name.sun_path + strlen(name.sun_path) - 1;
-    *last = *last == '~' ? '_' : '~';
+static struct sockaddr_un beside(const struct sockaddr_un *path, char end) {
+    struct sockaddr_un name = *path;
+    name.sun_path[strlen(name.sun_path) - 1] = end;
     return name;
 }
 
-// Listens under a name beside the path and then renames it to the path. So there is never a moment
-// when nobody listens there: not at a restart whose old process is still draining, and goes on to
-// serve the connections that it has. What is no socket is left alone.
-static bool listen_at_path(int fd, const struct listen_address *address, bool *ret_is_taken_over) {
-    struct sockaddr_un own;
+// Left over by a process that was killed between its open and its publish.
+static void remove_dead(const struct sockaddr_un *draft) {
+    struct stat found;
+    if (lstat(draft->sun_path, &found) != 0 || !S_ISSOCK(found.st_mode)) return;
+    if (!is_answered(draft)) unlink(draft->sun_path);
+}
+
+static bool bind_beside(int fd, const struct sockaddr_un *path, struct sockaddr_un *ret_draft) {
+    errno = EADDRINUSE;
+    for (const char *end = draft_ends; *end != '\0' && errno == EADDRINUSE; end++) {
+        struct sockaddr_un draft = beside(path, *end);
+        if (strcmp(draft.sun_path, path->sun_path) == 0) continue;
+        remove_dead(&draft);
+        *ret_draft = draft;
+        if (bind(fd, (const struct sockaddr *)&draft, sizeof(draft)) == 0) return true;
+    }
+    return false;
+}
+
+// Listens under a name beside the path; what is no socket at the path is left alone.
+static bool listen_beside(int fd, const struct listen_address *address, bool *ret_is_taken_over) {
+    struct sockaddr_un own, draft;
     memcpy(&own, &address->socket, sizeof(own));
-    struct sockaddr_un draft = beside(&own);
     struct stat found;
     bool has_old = lstat(own.sun_path, &found) == 0;
     if (has_old && !S_ISSOCK(found.st_mode)) {
-        errno = EADDRINUSE;
+        errno = ENOTSOCK;
         return false;
     }
     *ret_is_taken_over = has_old && is_answered(&own);
-    // Left over by a process that was killed in the middle of this.
-    if (lstat(draft.sun_path, &found) == 0 && S_ISSOCK(found.st_mode)) unlink(draft.sun_path);
-    if (bind(fd, (const struct sockaddr *)&draft, sizeof(draft)) != 0) return false;
+    if (!bind_beside(fd, &own, &draft)) return false;
     // Until listen nobody can connect, so nobody meets the mode that the umask gave.
-    if (chmod(draft.sun_path, address->mode) == 0 && listen(fd, BACKLOG) == 0 &&
-        rename(draft.sun_path, own.sun_path) == 0) {
-        return true;
-    }
+    if (chmod(draft.sun_path, address->mode) == 0 && listen(fd, BACKLOG) == 0) return true;
     int error = errno;
     unlink(draft.sun_path);
     errno = error;
@@ -102,7 +117,7 @@ static bool listen_at_path(int fd, const struct listen_address *address, bool *r
 
 // Binds and listens, or fails with errno set and nothing left behind.
 static bool bind_and_listen(int fd, const struct listen_address *address, bool *ret_is_taken_over) {
-    if (family_of(address) == AF_UNIX) return listen_at_path(fd, address, ret_is_taken_over);
+    if (family_of(address) == AF_UNIX) return listen_beside(fd, address, ret_is_taken_over);
     return bind(fd, (const struct sockaddr *)&address->socket, address->socket_len) == 0 &&
            listen(fd, BACKLOG) == 0;
 }
@@ -141,6 +156,29 @@ static int open_any(const struct listen_address *address, bool *ret_is_taken_ove
     return open_fd(&every, ret_is_taken_over);
 }
 
+// `error` is an errno, and stays it.
+static enum status refuse(int error, const char *name, char message[LISTEN_MESSAGE_BYTES]) {
+    const char *reason = error == ENOTSOCK ? "what is there is no socket" : uv_strerror(-error);
+    snprintf(message, LISTEN_MESSAGE_BYTES, "can't listen on %s: %s", name, reason);
+    errno = error;
+    return error == EADDRINUSE || error == ENOTSOCK ? STATUS_BUSY : STATUS_SYSTEM;
+}
+
+// The name that the socket was bound to: the kernel doesn't know of a rename.
+static struct sockaddr_un draft_of(const struct listen_socket *socket) {
+    struct sockaddr_un draft = {0};
+    socklen_t len = sizeof(draft);
+    getsockname(socket->fd, (struct sockaddr *)&draft, &len);
+    return draft;
+}
+
+// Whether the file is this socket's. As long as the socket is open no other one gets its number.
+static bool is_own(const struct listen_socket *socket, const char *path) {
+    struct stat found;
+    return lstat(path, &found) == 0 && found.st_dev == socket->device &&
+           found.st_ino == socket->inode;
+}
+
 enum status listen_socket_open(const struct listen_address *address,
                                struct listen_socket *ret_socket,
                                char ret_message[LISTEN_MESSAGE_BYTES]) {
@@ -149,10 +187,7 @@ enum status listen_socket_open(const struct listen_address *address,
     if (new.fd < 0) {
         int error = errno;
         write_name(&address->socket, new.name);
-        snprintf(ret_message, LISTEN_MESSAGE_BYTES, "can't listen on %s: %s", new.name,
-                 uv_strerror(-error));
-        errno = error;
-        return error == EADDRINUSE ? STATUS_BUSY : STATUS_SYSTEM;
+        return refuse(error, new.name, ret_message);
     }
     new.peer = address->socket;
     new.peer_len = address->socket_len;
@@ -163,7 +198,7 @@ enum status listen_socket_open(const struct listen_address *address,
     write_name(&new.peer, new.name);
     aim_at_loopback(&new.peer, address->is_any);
     struct stat made;
-    if (!new.is_tcp && lstat(unix_path(&new.peer), &made) == 0) {
+    if (!new.is_tcp && lstat(draft_of(&new).sun_path, &made) == 0) {
         new.device = made.st_dev;
         new.inode = made.st_ino;
     }
@@ -171,15 +206,30 @@ enum status listen_socket_open(const struct listen_address *address,
     return STATUS_OK;
 }
 
+enum status listen_sockets_publish(const struct listen_socket *sockets, size_t count,
+                                   char ret_message[LISTEN_MESSAGE_BYTES]) {
+    for (size_t i = 0; i < count; i++) {
+        if (sockets[i].is_tcp) continue;
+        struct sockaddr_un draft = draft_of(&sockets[i]);
+        // Else another process that starts, too, took it for left over.
+        bool is_there = is_own(&sockets[i], draft.sun_path);
+        if (is_there && rename(draft.sun_path, unix_path(&sockets[i].peer)) == 0) continue;
+        return refuse(is_there ? errno : EADDRINUSE, sockets[i].name, ret_message);
+    }
+    return STATUS_OK;
+}
+
 void listen_socket_close(struct listen_socket *socket) {
     if (socket->fd < 0) return;
+    if (!socket->is_tcp) {
+        const struct sockaddr_un draft = draft_of(socket);
+        const char *const names[] = {draft.sun_path, unix_path(&socket->peer)};
+        for (size_t i = 0; i < COUNT_OF(names); i++) {
+            if (is_own(socket, names[i])) unlink(names[i]);
+        }
+    }
     close(socket->fd);
     socket->fd = -1;
-    if (socket->is_tcp) return;
-    struct stat found;
-    const char *path = unix_path(&socket->peer);
-    if (lstat(path, &found) != 0) return;
-    if (found.st_dev == socket->device && found.st_ino == socket->inode) unlink(path);
 }
 
 enum status listen_sockets_open(const struct listen_address *addresses, size_t count,

@@ -118,6 +118,28 @@ static void test_extproc__starts_whole_or_not_at_all(void **state) {
     extproc = first;
 }
 
+// Neither does it take the place of one that serves.
+static void test_extproc__leaves_a_unix_socket_to_who_serves_when_it_cannot_start(void **state) {
+    (void)state;
+    char folder[64], unix_address[112], with_taken[256], reason[ADMIN_REASON_BYTES] = "";
+    snprintf(folder, sizeof(folder), "%s/extproc-test-XXXXXX", P_tmpdir);
+    assert_non_null(mkdtemp(folder));
+    snprintf(unix_address, sizeof(unix_address), "unix://%s/socket", folder);
+    options.listen = unix_address;
+    assert_int_equal(extproc_start(&options, &extproc, message), STATUS_OK);
+    struct extproc *first = extproc;
+    extproc = NULL;
+    options.admin_address = extproc_admin_address(first, 0);
+    assert_refused(STATUS_BUSY, extproc_admin_address(first, 0));
+    snprintf(with_taken, sizeof(with_taken), "%s,%s", unix_address, options.admin_address);
+    options.listen = with_taken;
+    options.admin_address = "";
+    assert_refused(STATUS_BUSY, "--listen: ");
+    assert_true(is_healthy(first, reason));
+    extproc_free(first);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void never(const struct extproc_stream *stream, void *context) {
     (void)stream, (void)context;
     fail();

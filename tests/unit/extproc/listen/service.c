@@ -53,6 +53,7 @@ static void start_at(const char *text) {
     char message[LISTEN_MESSAGE_BYTES];
     assert_int_equal(listen_address_parse(bytes_of_text(text), &parsed, message), STATUS_OK);
     assert_int_equal(listen_socket_open(&parsed, &address, message), STATUS_OK);
+    assert_int_equal(listen_sockets_publish(&address, 1, message), STATUS_OK);
     assert_int_equal(service_start(&options, &address, 1, &service), STATUS_OK);
 }
 

@@ -29,10 +29,16 @@ static enum status open_text(const char *text, struct listen_socket *ret_socket,
     return listen_socket_open(&address, ret_socket, message);
 }
 
-static enum status open_path(const char *query, struct listen_socket *ret_socket, char *message) {
+// Not published yet.
+static enum status open_draft(const char *query, struct listen_socket *ret_socket, char *message) {
     char text[160];
     snprintf(text, sizeof(text), "unix://%s%s", path, query);
     return open_text(text, ret_socket, message);
+}
+
+static enum status open_path(const char *query, struct listen_socket *ret_socket, char *message) {
+    enum status status = open_draft(query, ret_socket, message);
+    return status == STATUS_OK ? listen_sockets_publish(ret_socket, 1, message) : status;
 }
 
 // Whether somebody who connects where the socket says gets in.
@@ -141,6 +147,62 @@ static void test_socket__takes_over_from_a_living_one(void **state) {
     assert_int_equal(access(path, F_OK), -1);
 }
 
+// A start may fail after it has opened its sockets, and be killed: who serves goes on to.
+static void test_socket__takes_nothing_over_until_it_is_published(void **state) {
+    (void)state;
+    struct listen_socket old, failed, killed, new;
+    char message[LISTEN_MESSAGE_BYTES];
+    assert_int_equal(open_path("", &old, message), STATUS_OK);
+    assert_int_equal(open_draft("", &killed, message), STATUS_OK);
+    close(killed.fd);
+    assert_int_equal(open_draft("", &failed, message), STATUS_OK);
+    assert_true(is_reachable(&old));
+    struct pollfd waiting = {.fd = old.fd, .events = POLLIN};
+    assert_int_equal(poll(&waiting, 1, 0), 1);
+    listen_socket_close(&failed);
+    assert_true(is_reachable(&old));
+    // Nothing is in the way of the next start, nor left in the folder (see teardown).
+    assert_int_equal(open_path("", &new, message), STATUS_OK);
+    listen_socket_close(&old);
+    assert_true(is_reachable(&new));
+    listen_socket_close(&new);
+}
+
+// Their names beside the path are the same but for the end.
+static void test_socket__has_a_draft_for_each_of_paths_that_are_alike(void **state) {
+    (void)state;
+    struct listen_address addresses[LISTEN_ADDRESSES_MOST];
+    struct listen_socket sockets[LISTEN_ADDRESSES_MOST], copies[LISTEN_ADDRESSES_MOST];
+    char message[LISTEN_MESSAGE_BYTES], text[LISTEN_ADDRESSES_MOST * 160] = "";
+    for (int i = 0; i < LISTEN_ADDRESSES_MOST; i++) {
+        size_t len = strlen(text);
+        snprintf(text + len, sizeof(text) - len, "%sunix://%s/%c", i > 0 ? "," : "", folder,
+                 'a' + i);
+    }
+    size_t count;
+    assert_int_equal(listen_address_parse_list(text, addresses, &count, message), STATUS_OK);
+    assert_int_equal(listen_sockets_open(addresses, count, sockets, &count, message), STATUS_OK);
+    assert_int_equal(count, LISTEN_ADDRESSES_MOST);
+    assert_int_equal(listen_sockets_publish(sockets, count, message), STATUS_OK);
+    memcpy(copies, sockets, sizeof(copies));
+    for (size_t i = 0; i < count; i++) assert_true(is_reachable(&sockets[i]));
+    listen_sockets_close(copies, count);
+}
+
+static void test_socket__says_that_its_draft_was_taken_away(void **state) {
+    (void)state;
+    struct listen_socket old, new;
+    char message[LISTEN_MESSAGE_BYTES];
+    assert_int_equal(open_path("", &old, message), STATUS_OK);
+    assert_int_equal(open_draft("", &new, message), STATUS_OK);
+    assert_int_equal(unlink(draft_of(&new).sun_path), 0);
+    assert_int_equal(listen_sockets_publish(&new, 1, message), STATUS_BUSY);
+    assert_non_null(strstr(message, path));
+    listen_socket_close(&new);
+    assert_true(is_reachable(&old));
+    listen_socket_close(&old);
+}
+
 static void test_socket__leaves_other_files_alone(void **state) {
     (void)state;
     struct listen_socket one;
@@ -149,7 +211,13 @@ static void test_socket__leaves_other_files_alone(void **state) {
     assert_non_null(file);
     fclose(file);
     assert_int_equal(open_path("", &one, message), STATUS_BUSY);
+    assert_non_null(strstr(message, path));
+    assert_non_null(strstr(message, ": what is there is no socket"));
     assert_int_equal(access(path, F_OK), 0);
+    unlink(path);
+    assert_int_equal(symlink("elsewhere", path), 0);
+    assert_int_equal(open_path("", &one, message), STATUS_BUSY);
+    assert_non_null(strstr(message, ": what is there is no socket"));
 }
 
 // A successor has put its own socket there: the old process must not take it away when it ends.
