@@ -187,19 +187,28 @@ func TestEachTopologyFindsTheModelAnywhere(t *testing.T) {
 	})
 }
 
-// Would catch: a body that is changed where it must not be, or whose length is wrong.
+// Would catch: a body that is changed where it must not be (backends refuse options of a stream in a
+// request that is none), or whose length is wrong.
 func TestEachTopologyMakesStreamsTellTheirUsage(t *testing.T) {
 	const asks = `"include_usage":true`
+	long := `"user":"` + strings.Repeat("x", 100000) + `"` // more than a piece
 	inEachTopology(t, func(t *testing.T, stack *rig.Stack) {
 		for body, want := range map[string]string{
 			`{"model":"model-a", "stream":true }`:                                        `{"model":"model-a", "stream":true ,"stream_options":{` + asks + `}}`,
 			`{"stream_options":{"x":1},"stream":true,"model":"model-a"}`:                 `{"stream_options":{"x":1,` + asks + `},"stream":true,"model":"model-a"}`,
 			`{"stream":true,"model":"model-a","stream_options":{"include_usage":false}}`: `{"stream":true,"model":"model-a","stream_options":{` + asks + `}}`,
 			`{"stream":true,"model":"model-a","stream_options":{` + asks + `}}`:          `{"stream":true,"model":"model-a","stream_options":{` + asks + `}}`,
-			`{"stream":false,"model":"model-a"}`:                                         `{"stream":false,"model":"model-a"}`,
+			`{"model":"model-a","stream_options":null,` + long + `,"stream":true}`:       `{"model":"model-a","stream_options":{` + asks + `},` + long + `,"stream":true}`,
+			`{"stream":false,"model":"model-a"}`:                                         "",
+			`{"stream":false,"stream_options":null,"model":"model-a"}`:                   "",
+			`{"model":"model-a","stream_options":{"include_usage":false}}`:               "",
+			`{"model":"model-a","stream_options":null,` + long + `}`:                     "",
 		} {
+			if want == "" {
+				want = body
+			}
 			for _, isChunked := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s chunked=%v", body, isChunked), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%.80s chunked=%v", body, isChunked), func(t *testing.T) {
 					request := stack.Request("POST", "/v1/chat/completions", body, "x-backend-echo", "1", "x-backend-strict", "1")
 					if isChunked {
 						request.ContentLength = -1

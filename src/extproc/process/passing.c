@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a request's body goes on, changed or not: whole, in pieces, or held until the model is known.
+#include <assert.h>
 #include <stdio.h>
 
 #include "extproc/budget.h"
@@ -30,49 +31,35 @@ static bool may_edit(const struct process_stream *stream) {
     return stream->options->asks_for_usage && request_may_ask_for_usage(stream->operation);
 }
 
-// Whether the change of the body lies in these bytes of it, of which `start` came before. Before
-// the end of the body it may not be known whether it asks for a stream; options for one are changed
-// all the same.
-static bool has_edit(const struct process_stream *stream, struct bytes bytes, size_t start) {
-    const struct request *request = &stream->request;
-    const struct request_edit *edit = &request->edit;
-    if (edit->text == NULL || !may_edit(stream)) return false;
-    if (!request->is_stream && !stream->reads_request) return false;
-    return edit->from + stream->withheld.len >= start && edit->to <= start + bytes.len;
+// How much of the body so far may pass on.
+static size_t settled_bytes(const struct process_stream *stream) {
+    if (!may_edit(stream)) return stream->request_bytes;
+    return request_settled_bytes(&stream->request, stream->request_bytes);
 }
 
-// What came of a word that may have to give way once it is whole: it is not passed on before.
-static struct bytes cut_word(const struct process_stream *stream) {
-    if (!stream->reads_request || !may_edit(stream)) return BYTES_EMPTY;
-    return request_cut_word(&stream->request);
+// Whether the change of the body lies between these two places in it.
+static bool has_edit(const struct process_stream *stream, size_t start, size_t end) {
+    const struct request_edit *edit = &stream->request.edit;
+    bool is_wanted = edit->text != NULL && stream->request.is_stream && may_edit(stream);
+    return is_wanted && edit->from >= start && edit->to <= end;
 }
 
-static void put_edited(struct turn *turn, struct bytes bytes, size_t start) {
+// Passes on what may of the body's last bytes.
+static void put_body(struct turn *turn, struct bytes bytes) {
     struct process_stream *stream = turn->stream;
     const struct request_edit *edit = &stream->request.edit;
-    // A word that is cut begins before; what was withheld of it is gone with it.
-    size_t before = edit->from > start ? edit->from - start : 0;
-    size_t behind = start + bytes.len - edit->to;
-    turn->answer.body[0] = bytes_of(bytes.data, before);
-    turn->answer.body[1] = bytes_of_text(edit->text);
-    turn->answer.body[2] = bytes_of(bytes.data + bytes.len - behind, behind);
-    metrics_add(stream->metrics, METRIC_REQUESTS_USAGE_ASKED, 1);
-}
-
-static void put_body(struct turn *turn, struct bytes bytes, size_t start) {
-    struct process_stream *stream = turn->stream;
-    struct bytes word = cut_word(stream), withheld = stream->withheld;
-    bool is_edited = has_edit(stream, bytes, start);
+    size_t start = stream->request_bytes - bytes.len, end = settled_bytes(stream);
+    assert(start <= end);
     turn->answer.body_change = is_duplex(stream) ? MESSAGE_BODY_PASSED : MESSAGE_BODY_REPLACED;
-    stream->withheld = word;
-    if (word.len > bytes.len) return;  // all of it is the middle of a word
-    bytes.len -= word.len;
-    if (is_edited) {
-        put_edited(turn, bytes, start);
+    if (stream->held.len != 0) stream->held_passed = end - start;
+    if (!has_edit(stream, start, end)) {
+        turn->answer.body[0] = bytes_of(bytes.data, end - start);
         return;
     }
-    turn->answer.body[0] = withheld;
-    turn->answer.body[1] = bytes;
+    turn->answer.body[0] = bytes_of(bytes.data, edit->from - start);
+    turn->answer.body[1] = bytes_of_text(edit->text);
+    turn->answer.body[2] = bytes_of(bytes.data + (edit->to - start), end - edit->to);
+    metrics_add(stream->metrics, METRIC_REQUESTS_USAGE_ASKED, 1);
 }
 
 // With the change, of a body that had `length` bytes.
@@ -88,24 +75,22 @@ static enum status set_content_length(struct turn *turn, size_t length) {
 }
 
 enum status passing_whole(struct turn *turn) {
+    size_t length = turn->message.body.len;
     set_route(turn);
-    if (!has_edit(turn->stream, turn->message.body, 0)) return STATUS_OK;
-    put_body(turn, turn->message.body, 0);
-    return set_content_length(turn, turn->message.body.len);
+    if (!has_edit(turn->stream, 0, length)) return STATUS_OK;
+    put_body(turn, turn->message.body);
+    return set_content_length(turn, length);
 }
 
-void passing_piece(struct turn *turn) {
-    const struct process_stream *stream = turn->stream;
-    struct bytes piece = turn->message.body;
-    size_t start = stream->request_bytes - piece.len;
-    bool is_changed = stream->withheld.len != 0 || cut_word(stream).len != 0 ||
-                      has_edit(stream, piece, start);
-    if (is_duplex(stream) || is_changed) put_body(turn, piece, start);
+void passing_unchanged(struct turn *turn) {
+    turn->answer.body_change = MESSAGE_BODY_PASSED;
+    turn->answer.body[0] = turn->message.body;
     turn->answer.body_is_last = turn->message.end_of_stream;
 }
 
 /* the body that is held */
 
+// STATUS_OK with a refusal: there is no memory for it now.
 static enum status hold_piece(struct turn *turn) {
     struct process_stream *stream = turn->stream;
     struct budget *budget = stream->options->budget;
@@ -114,18 +99,40 @@ static enum status hold_piece(struct turn *turn) {
         turn_refuse_overloaded(turn);
         return STATUS_OK;
     }
-    if (buffer_append(&stream->held, piece) != STATUS_OK) {
-        if (budget != NULL) budget_give(budget, piece.len);
-        return STATUS_NO_MEMORY;
-    }
-    stream->held_pieces++;
-    stream->held_is_last = turn->message.end_of_stream;
-    return STATUS_OK;
+    if (buffer_append(&stream->held, piece) == STATUS_OK) return STATUS_OK;
+    if (budget != NULL) budget_give(budget, piece.len);
+    return STATUS_NO_MEMORY;
+}
+
+static void drop_held(struct process_stream *stream, size_t count) {
+    if (stream->options->budget != NULL) budget_give(stream->options->budget, count);
+    buffer_remove_front(&stream->held, count);
+    if (stream->held.len == 0) buffer_done(&stream->held);
+    stream->held_passed = 0;
+}
+
+void passing_forget_passed(struct process_stream *stream) {
+    drop_held(stream, stream->held_passed);
 }
 
 void passing_drop_held(struct process_stream *stream) {
-    if (stream->options->budget != NULL) budget_give(stream->options->budget, stream->held.len);
-    buffer_done(&stream->held);
+    drop_held(stream, stream->held.len);
+}
+
+static enum status pass_piece(struct turn *turn) {
+    struct process_stream *stream = turn->stream;
+    struct bytes bytes = turn->message.body;
+    size_t end = stream->request_bytes;
+    bool is_held = stream->held.len != 0 || settled_bytes(stream) != end;
+    if (is_held) {
+        enum status status = hold_piece(turn);
+        if (status != STATUS_OK || turn->refusal.kind != REFUSAL_NONE) return status;
+        bytes = buffer_bytes(&stream->held);
+    }
+    bool is_changed = is_held || has_edit(stream, end - bytes.len, end);
+    if (is_duplex(stream) || is_changed) put_body(turn, bytes);
+    turn->answer.body_is_last = turn->message.end_of_stream;
+    return STATUS_OK;
 }
 
 // The headers to be removed, of which Envoy has not been told yet, and room for one more.
@@ -155,8 +162,8 @@ static enum status answer_headers(struct turn *turn) {
     enum status status = remove_noted_headers(turn);
     // With FULL_DUPLEX_STREAMED Envoy takes the length away itself.
     if (status != STATUS_OK || is_duplex(stream)) return status;
-    bool is_edited = has_edit(stream, buffer_bytes(&stream->held), 0);
-    bool is_changed = is_edited || cut_word(stream).len != 0;
+    bool is_edited = has_edit(stream, 0, stream->request_bytes);
+    bool is_changed = is_edited || settled_bytes(stream) != stream->request_bytes;
     if (!is_changed && stream->held_pieces == 1) passing_drop_held(stream);
     if (!stream->reads_request) {
         return is_edited ? set_content_length(turn, stream->request_bytes) : STATUS_OK;
@@ -176,20 +183,18 @@ void passing_send_held(struct turn *turn) {
         if (turn->has_more) turn->answer.body_change = MESSAGE_BODY_REPLACED;
         if (turn->has_more || stream->held.len == 0) return;
     }
-    put_body(turn, buffer_bytes(&stream->held), 0);
+    put_body(turn, buffer_bytes(&stream->held));
     turn->answer.body_is_last = stream->held_is_last;
 }
 
 enum status passing_early(struct turn *turn) {
     struct process_stream *stream = turn->stream;
-    if (!stream->owes_headers) {
-        passing_piece(turn);
-        return STATUS_OK;
-    }
+    if (!stream->owes_headers) return pass_piece(turn);
     enum status status = hold_piece(turn);
-    if (status != STATUS_OK) return status;
-    bool is_refused = turn->refusal.kind != REFUSAL_NONE;
-    if (stream->request.model_bytes != 0 && !is_refused) return answer_headers(turn);
+    if (status != STATUS_OK || turn->refusal.kind != REFUSAL_NONE) return status;
+    stream->held_pieces++;
+    stream->held_is_last = turn->message.end_of_stream;
+    if (stream->request.model_bytes != 0) return answer_headers(turn);
     turn->is_withheld = true;
     return STATUS_OK;
 }

@@ -171,6 +171,7 @@ static void note_end(struct process_stream *stream, const struct message *messag
 
 static struct process_verdict send_answer(struct turn *turn, struct buffer *answer) {
     enum status status = message_encode(&turn->answer, turn->arena, answer);
+    if (turn->stream->held_passed != 0) passing_forget_passed(turn->stream);
     if (status != STATUS_OK) return end_without_memory(turn->stream);
     if (turn->answer.immediate != NULL) return end_with_answer(turn->stream);
     return (struct process_verdict){
@@ -257,9 +258,7 @@ struct process_verdict process_stream_more(struct process_stream *stream, struct
     struct turn turn UNINITIALIZED;
     begin_turn(&turn, stream, &arena, 0);
     passing_send_held(&turn);
-    struct process_verdict verdict = send_answer(&turn, answer);
-    if (!verdict.has_more) passing_drop_held(stream);
-    return verdict;
+    return send_answer(&turn, answer);
 }
 
 const char *process_stream_state(const struct process_stream *stream) {

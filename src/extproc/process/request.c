@@ -223,7 +223,10 @@ static bool take_value(struct request *request, enum scan_token token, struct re
     if (scan->depth == (is_container ? 1 : 0)) return take_root(request, token, refusal);
     switch (field) {
     case FIELD_MODEL: return take_model(request, token, refusal);
-    case FIELD_STREAM: request->is_stream = token == SCAN_TRUE; break;
+    case FIELD_STREAM:
+        request->is_stream = token == SCAN_TRUE;
+        request->knows_stream = true;
+        break;
     case FIELD_OPTIONS: take_options(request, token); break;
     default: take_include_usage(request, token); break;
     }
@@ -269,7 +272,10 @@ bool request_is_whole(const struct request *request) {
     return request->is_object && request->scan.depth == 0;
 }
 
-struct bytes request_cut_word(const struct request *request) {
+size_t request_settled_bytes(const struct request *request, size_t length) {
+    bool is_no_stream = request->knows_stream && !request->is_stream;
+    if (is_no_stream || request_is_whole(request)) return length;
+    if (request->edit.text != NULL && !request->is_stream) return request->edit.from;
     bool may_change = request->field == FIELD_OPTIONS || request->field == FIELD_INCLUDE_USAGE;
-    return may_change ? scan_cut_word(&request->scan) : BYTES_EMPTY;
+    return may_change ? length - scan_cut_word(&request->scan).len : length;
 }

@@ -33,6 +33,7 @@ struct request_edit {
 
 struct request {
     bool is_stream;
+    bool knows_stream;  // whether it is one has been said
     struct request_edit edit;
     size_t model_bytes;  // 0: not known yet
     uint8_t field;       // of which the value comes next
@@ -55,9 +56,9 @@ MUST_USE bool request_end(struct request *request, struct refusal *ret_refusal);
 // Whether what came is a whole object, so that nothing of meaning can follow.
 bool request_is_whole(const struct request *request);
 
-// What came of a word at the end of the last piece, if the whole word may be what `edit` will
-// change. Static text.
-struct bytes request_cut_word(const struct request *request);
+// Of the `length` bytes that came, how many can pass on: what is behind them may have to change, if
+// this turns out to be a stream, or once its last word is whole.
+size_t request_settled_bytes(const struct request *request, size_t length);
 
 // Empty: not known yet. It can be sent as a header.
 static inline struct bytes request_model(const struct request *request) {

@@ -42,10 +42,7 @@ enum status response_on_body(struct turn *turn) {
     bool is_last = message->end_of_stream || stream->response_is_whole;
     reply_add(&stream->reply, message->body, turn->now_ns);
     if (is_last) end_reply(turn);
-    if (stream->modes.response_body != MESSAGE_BODY_FULL_DUPLEX) return STATUS_OK;
-    turn->answer.body_change = MESSAGE_BODY_PASSED;
-    turn->answer.body[0] = message->body;
-    turn->answer.body_is_last = message->end_of_stream;
+    if (stream->modes.response_body == MESSAGE_BODY_FULL_DUPLEX) passing_unchanged(turn);
     return STATUS_OK;
 }
 

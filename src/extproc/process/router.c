@@ -180,7 +180,7 @@ static bool is_last_piece(const struct turn *turn) {
 enum status router_on_body(struct turn *turn) {
     struct process_stream *stream = turn->stream;
     if (!stream->reads_request) {
-        if (stream->modes.request_body == MESSAGE_BODY_FULL_DUPLEX) passing_piece(turn);
+        if (stream->modes.request_body == MESSAGE_BODY_FULL_DUPLEX) passing_unchanged(turn);
         return STATUS_OK;
     }
     if (!read_piece(turn)) return STATUS_OK;

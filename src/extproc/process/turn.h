@@ -37,9 +37,9 @@ struct process_stream {
     size_t request_bytes;
     struct bytes path;        // as the client sent it
     struct buffer own_names;  // owes_headers: headers that are to be removed, each before a '\0'
-    struct buffer held;       // owes_headers: the body so far, which came in
-    size_t held_pieces;
-    struct bytes withheld;  // of a word that was cut: static text, which comes next
+    struct buffer held;       // of the body: the end of what came, which has not passed yet
+    size_t held_passed;       // so much of it is in the answer that is being made
+    size_t held_pieces;       // owes_headers: in which it came
     bool held_is_last;
     bool is_answered;  // the reply's status says so
     bool is_recorded;
@@ -69,15 +69,20 @@ MUST_USE enum status response_on_body(struct turn *turn);
 MUST_USE enum status response_on_trailers(struct turn *turn);
 
 // Answers to a request's body that was read: to all of it, which chooses the route too; to a piece
-// of it, when that is done; to a piece that came before the headers were answered.
+// of it, where the first ones come before the headers are answered.
 MUST_USE enum status passing_whole(struct turn *turn);
-void passing_piece(struct turn *turn);
 MUST_USE enum status passing_early(struct turn *turn);
+
+// The answer to a piece of any body in the mode FULL_DUPLEX_STREAMED that stays as it is.
+void passing_unchanged(struct turn *turn);
 
 // What was held while the headers' answer was owed: the next answer about it.
 void passing_send_held(struct turn *turn);
 
-// When that is sent, or will not be.
+// When an answer is written: forgets what it took of what was held.
+void passing_forget_passed(struct process_stream *stream);
+
+// When the rest will not be sent.
 void passing_drop_held(struct process_stream *stream);
 
 // Tells the metrics of generative AI that the request is over, the first time it is called. NULL:
