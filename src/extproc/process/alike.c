@@ -66,7 +66,7 @@ static bool find_places(struct alike *alike, size_t text_bytes) {
         struct bytes scalar = bytes_of(at, (size_t)(behind - at));
         const uint8_t *next = pass_gap(behind, end);
         if (next != end && *next == ':') {
-            if (memchr(scalar.data, '\\', scalar.len) != NULL) return false;
+            if (pass_plain_text(at, end) == NULL) return false;  // it may mean one that matters
             key = scalar;
             continue;
         }

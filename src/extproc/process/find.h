@@ -65,8 +65,8 @@ static inline const uint8_t *find_line_end(const uint8_t *at, const uint8_t *end
 static inline size_t find_difference(const uint8_t *a, const uint8_t *b, size_t len) {
     size_t at = 0;
     for (; len - at >= FIND_STEP; at += FIND_STEP) {
-        unsigned differs = LANE_BITS(find_load(a + at) != find_load(b + at));
-        if (differs != 0) return at + (unsigned)__builtin_ctz(differs);
+        unsigned same = LANE_BITS(find_load(a + at) == find_load(b + at));
+        if (same != (1 << FIND_STEP) - 1) return at + (unsigned)__builtin_ctz(~same);
     }
     while (at != len && a[at] == b[at]) at++;
     return at;
