@@ -47,13 +47,23 @@ struct extproc {
     struct admin *admins[LISTEN_ADDRESSES_MOST];  // the first so many
 };
 
+// To be full is not to be dead: a listener that closes the check's own connection because there are
+// too many has shown that it lives.
+static const char *check_socket(struct extproc *extproc, const struct listen_socket *socket,
+                                int64_t deadline_ns) {
+    uint64_t refused_before = service_refused_count(extproc->service);
+    const char *why = check_listener(socket, deadline_ns);
+    bool is_full = service_refused_count(extproc->service) != refused_before;
+    return why == check_closed && is_full ? NULL : why;
+}
+
 static bool is_healthy(void *context, char reason[ADMIN_REASON_BYTES]) {
     struct extproc *extproc = context;
     int64_t deadline_ns = clock_monotonic_ns() + HEALTH_MOST_NS;
     const char *why = NULL;
     if (service_is_draining(extproc->service)) why = "The processor is draining.";
     for (size_t i = 0; why == NULL && i < extproc->socket_count; i++) {
-        why = check_listener(&extproc->sockets[i], deadline_ns);
+        why = check_socket(extproc, &extproc->sockets[i], deadline_ns);
     }
     if (why == NULL && !service_is_alive(extproc->service, deadline_ns)) {
         why = "A worker does not answer in time.";

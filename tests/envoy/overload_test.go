@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -364,6 +365,11 @@ func TestConnectionsAreLimited(t *testing.T) {
 	if refused := stack.Extproc.Metric(`extproc_connections_total{outcome="over_limit"}`); refused != 5 {
 		t.Errorf("%v connections counted as refused, want 5", refused)
 	}
+	// Who is full is not dead: the kubelet must not end it, nor Kubernetes take it off the list.
+	if status, body := stack.Extproc.Get("/health"); status != http.StatusOK {
+		t.Errorf("/health is %d of one that is full: %s", status, body)
+	}
+	post()
 }
 
 // Where the newest is Envoy's own, its requests fail at once and work again as soon as there is room.

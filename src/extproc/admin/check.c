@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "extproc/grpc/probe.h"
 
+const char check_closed[] = "The gRPC listener closes connections.";
+
 // False: the time is up.
 static bool wait_for(int fd, short events, int64_t deadline_ns) {
     for (;;) {
@@ -32,7 +34,7 @@ static const char *exchange(int fd, int64_t deadline_ns) {
     struct bytes request = probe_request();
     // A fresh socket's buffer holds the few bytes of the request whole.
     if (send(fd, request.data, request.len, MSG_NOSIGNAL) != (ssize_t)request.len) {
-        return "The gRPC listener closes connections.";
+        return check_closed;
     }
     struct probe probe = {0};
     enum probe_verdict verdict = PROBE_WAIT;
@@ -41,7 +43,7 @@ static const char *exchange(int fd, int64_t deadline_ns) {
         if (!wait_for(fd, POLLIN, deadline_ns)) return "The gRPC listener does not answer in time.";
         ssize_t len = recv(fd, input, sizeof(input), 0);
         if (len < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-        if (len <= 0) return "The gRPC listener closes connections.";
+        if (len <= 0) return check_closed;
         verdict = probe_read(&probe, bytes_of(input, (size_t)len));
     }
     if (verdict == PROBE_SERVING) return NULL;

@@ -305,6 +305,10 @@ bool service_is_draining(const struct service *service) {
     return atomic_load_explicit(&service->phase, memory_order_acquire) != GRPC_SERVING;
 }
 
+uint64_t service_refused_count(const struct service *service) {
+    return metrics_read(&service->metrics, METRIC_CONNECTIONS_REFUSED);
+}
+
 static bool have_all_answered(const struct service *service) {
     for (size_t i = 0; i < service->worker_count; i++) {
         if (!worker_has_answered(&service->workers[i])) return false;

@@ -40,6 +40,9 @@ int service_finished_fd(const struct service *service);
 // True from service_drain or service_stop on. Context: any thread.
 bool service_is_draining(const struct service *service);
 
+// How many connections were closed at once because of connections_most. Context: any thread.
+uint64_t service_refused_count(const struct service *service);
+
 // Whether every loop gives a sign of life before `deadline_ns` of the monotonic clock.
 // Context: any thread; blocks.
 bool service_is_alive(struct service *service, int64_t deadline_ns);

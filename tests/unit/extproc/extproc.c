@@ -32,6 +32,14 @@ static int teardown(void **state) {
     return 0;
 }
 
+static void *accept_and_close(void *context) {
+    const int *fd = context;
+    struct pollfd readable = {.fd = *fd, .events = POLLIN};
+    poll(&readable, 1, 20000);
+    close(accept(*fd, NULL, NULL));
+    return NULL;
+}
+
 static bool is_finished(int timeout_ms) {
     struct pollfd finished = {.fd = extproc_finished_fd(extproc), .events = POLLIN};
     return poll(&finished, 1, timeout_ms) == 1;
@@ -55,6 +63,40 @@ static void test_extproc__is_healthy_until_it_drains(void **state) {
     assert_false(is_finished(0));
     extproc_stop(extproc);
     assert_true(is_finished(20000));
+}
+
+// Its own check is the connection that is one too many, at each listener.
+static void test_extproc__is_healthy_when_it_is_full(void **state) {
+    (void)state;
+    char reason[ADMIN_REASON_BYTES] = "";
+    options.listen = "127.0.0.1:0,127.0.0.1:0";
+    options.connections_most = 1;
+    assert_int_equal(extproc_start(&options, &extproc, message), STATUS_OK);
+    const struct listen_socket *listener = &extproc->sockets[0];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&listener->peer, listener->peer_len), 0);
+    assert_true(is_healthy(extproc, reason));
+    assert_int_equal(service_refused_count(extproc->service), 2);
+    close(fd);
+}
+
+// Who closes connections for another reason is not full.
+static void test_extproc__is_not_healthy_when_connections_are_closed(void **state) {
+    (void)state;
+    char reason[ADMIN_REASON_BYTES] = "";
+    assert_int_equal(extproc_start(&options, &extproc, message), STATUS_OK);
+    struct listen_address other;
+    struct listen_socket closing, *listener = &extproc->sockets[0];
+    assert_int_equal(listen_address_parse(BYTES_LITERAL("127.0.0.1:0"), &other, message),
+                     STATUS_OK);
+    assert_int_equal(listen_socket_open(&other, &closing, message), STATUS_OK);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, accept_and_close, &closing.fd), 0);
+    listener->peer = closing.peer;  // as if its accepting thread did that
+    assert_false(is_healthy(extproc, reason));
+    pthread_join(thread, NULL);
+    assert_string_equal(reason, check_closed);
+    listen_socket_close(&closing);
 }
 
 static void test_extproc__adds_the_callers_metrics(void **state) {
