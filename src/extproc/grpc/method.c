@@ -182,10 +182,17 @@ static enum status watch_open(const struct grpc_server *server, struct arena *ar
     return STATUS_OK;
 }
 
+// It would never end by itself, and hold up those who wait for the last stream.
+static struct grpc_verdict end_watch(void) {
+    return end_with(GRPC_UNAVAILABLE, "the server is about to end");
+}
+
 static struct grpc_verdict watch_receive(void *state, struct bytes message, struct buffer *answer) {
     struct health_watch *watch = state;
     struct grpc_verdict verdict;
     if (watch->said != 0) return end_with(GRPC_INVALID_ARGUMENT, "a second message");
+    // It has come since the others were woken for that.
+    if (phase_of(watch->server) == GRPC_CLOSING) return end_watch();
     if (!read_service(message, health_of(watch->server), &watch->said, &verdict)) return verdict;
     return say(watch->said, answer);
 }
@@ -193,10 +200,7 @@ static struct grpc_verdict watch_receive(void *state, struct bytes message, stru
 static struct grpc_verdict watch_wake(void *state, struct buffer *answer) {
     struct health_watch *watch = state;
     enum health_status health = health_of(watch->server);
-    // It would never end by itself, and hold up those who wait for the last stream.
-    if (phase_of(watch->server) == GRPC_CLOSING) {
-        return end_with(GRPC_UNAVAILABLE, "the server is about to end");
-    }
+    if (phase_of(watch->server) == GRPC_CLOSING) return end_watch();
     bool is_news = watch->said == HEALTH_SERVING && health != watch->said;
     if (!is_news) return (struct grpc_verdict){.text = ""};
     watch->said = health;

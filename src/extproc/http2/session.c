@@ -17,7 +17,8 @@
 #define PREFACE_MOST_NS (10 * NS_PER_SECOND)
 #define SILENCE_NS (60 * NS_PER_SECOND)      // then a PING asks whether the peer is still there
 #define PING_ANSWER_NS (20 * NS_PER_SECOND)  // and it has this long to say anything
-#define DRAIN_ANSWER_NS (2 * NS_PER_SECOND)  // for the round trip between the two GOAWAYs
+// For the round trip between the two GOAWAYs, and for the preface of one that has just come.
+#define DRAIN_ANSWER_NS (2 * NS_PER_SECOND)
 
 enum { CLOGGED_FRAMES = 10000 };  // some 2 MB; a burst of requests queues a few thousand
 
@@ -283,7 +284,8 @@ size_t http2_session_stream_count(const struct http2_session *session) {
 enum status http2_session_tick(struct http2_session *session, int64_t now_ns) {
     drop_idle_memory(session);
     if (!session->has_preface) {
-        return now_ns - session->started_ns > PREFACE_MOST_NS ? STATUS_TRUNCATED : STATUS_OK;
+        int64_t most_ns = session->drained_ns != 0 ? DRAIN_ANSWER_NS : PREFACE_MOST_NS;
+        return now_ns - session->started_ns > most_ns ? STATUS_TRUNCATED : STATUS_OK;
     }
     if (session->drained_ns != 0 && now_ns - session->drained_ns > DRAIN_ANSWER_NS) {
         send_goaway(session);

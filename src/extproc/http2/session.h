@@ -98,8 +98,8 @@ size_t http2_session_stream_count(const struct http2_session *session);
 
 // To be called every second or so: gives back what is kept for streams when there are none, sends a
 // PING to a peer that was silent for a minute and ends the drain of one that does not acknowledge.
-// Not STATUS_OK: the peer did not begin to talk HTTP/2 in time or does not answer; close the
-// connection.
+// Not STATUS_OK: the peer did not begin to talk HTTP/2 in time (10 s; 2 s when it drains) or does
+// not answer; close the connection.
 MUST_USE enum status http2_session_tick(struct http2_session *session, int64_t now_ns);
 
 // Begins to drain: announces the GOAWAY, and sends it with the last stream's number as soon as a

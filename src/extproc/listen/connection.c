@@ -236,8 +236,9 @@ void connection_flush(struct connection *connection) {
 }
 
 void connection_drain(struct connection *connection) {
-    http2_session_drain(connection->session, read_clock(connection->worker));
-    go_on(connection);
+    int64_t now_ns = read_clock(connection->worker);
+    http2_session_drain(connection->session, now_ns);
+    connection_tick(connection, now_ns);  // one that was silent until now can go at once
 }
 
 struct connection *connection_next(const struct connection *connection) {

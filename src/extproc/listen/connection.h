@@ -17,7 +17,8 @@ void connection_tick(struct connection *connection, int64_t now_ns);
 // Sends what was given to its streams outside its own events. It may be closed by that.
 void connection_flush(struct connection *connection);
 
-// Announces the end; the connection closes by itself when its last stream has ended.
+// Announces the end; the connection closes by itself when its last stream has ended, or now if the
+// peer has never begun.
 void connection_drain(struct connection *connection);
 
 // Closes it now; its memory goes when the loop has run once more. A second call does nothing.

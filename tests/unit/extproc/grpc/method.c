@@ -124,6 +124,22 @@ static void test_method__watch_tells_each_change_once(void **state) {
     buffer_done(&answer);
 }
 
+// One that comes between the two GOAWAYs is woken no more.
+static void test_method__watch_does_not_begin_when_the_end_has(void **state) {
+    (void)state;
+    const struct grpc_method *method = grpc_method_find(
+        BYTES_LITERAL("/grpc.health.v1.Health/Watch"));
+    struct buffer answer = {0};
+    void *late = open_call(method, &server);
+    phase = GRPC_CLOSING;
+    struct grpc_verdict verdict = method->receive(late, BYTES_EMPTY, &answer);
+    phase = GRPC_SERVING;
+    assert_true(verdict.ends_call);
+    assert_int_equal(verdict.status, GRPC_UNAVAILABLE);
+    method->close(late);
+    buffer_done(&answer);
+}
+
 static void test_method__process_counts_its_calls_and_turns_more_away(void **state) {
     (void)state;
     const struct grpc_method *method = grpc_method_find(

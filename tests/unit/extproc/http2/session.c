@@ -520,6 +520,17 @@ static void test_session__gives_up_on_a_peer_that_does_not_begin(void **state) {
     http2_session_free(session);
 }
 
+// A client begins as soon as it is connected, so one that has not for so long loses nothing; one
+// that has just come may be about to.
+static void test_session__does_not_wait_for_a_silent_peer_when_it_drains(void **state) {
+    (void)state;
+    struct http2_session *session = new_session();
+    http2_session_drain(session, NOW_NS + 1);
+    assert_int_equal(http2_session_tick(session, NOW_NS + DRAIN_ANSWER_NS), STATUS_OK);
+    assert_int_equal(http2_session_tick(session, NOW_NS + DRAIN_ANSWER_NS + 1), STATUS_TRUNCATED);
+    http2_session_free(session);
+}
+
 static void test_session__asks_a_silent_peer_and_gives_up_on_a_dead_one(void **state) {
     (void)state;
     struct client client;
