@@ -20,7 +20,7 @@ var shares = []struct {
 // measureAdded gives what is added, by the names of the shares.
 func measureAdded(b *testing.B, ways ways) map[string]figures {
 	b.Helper()
-	turn := row{kind: "1k", streams: 1, requests: addedTurn}
+	turn := throughRow{row{kind: "1k", streams: 1, requests: addedTurn}, "0"}
 	client := newClient(b, 1)
 	whole := map[string]figures{}
 	for _, share := range shares {

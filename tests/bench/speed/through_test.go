@@ -23,14 +23,21 @@ const without = "without"
 // through are the servers behind Envoy, and Envoy without any.
 var through = append(slices.Clone(names), without)
 
-// With four at a time every second message is a wake-up, with 128 hardly one.
-var throughRows = []row{
-	{"1 KB", "1k", 4, 480},
-	{"1 KB, 128 at a time", "1k", 128, 1024},
-	{"32 KB", "32k", 4, 120},
-	{"SSE", "sse", 4, 64},
-	{"SSE, 128 at a time", "sse", 128, 256},
-	{"1 MB", "1m", 2, 24},
+// throughRow has the pause between the events of a reply, too, as the backend wants it, in ms.
+type throughRow struct {
+	row
+	pause string
+}
+
+// Without a pause Envoy gets many events at once and makes one message of them. With 5 ms each is one, and
+// 128 such streams are 25 600 messages a second, whatever the server: as many as Envoy can bear here.
+var throughRows = []throughRow{
+	{row{"1 KB", "1k", 4, 960}, "0"},
+	{row{"1 KB, 128 at a time", "1k", 128, 1536}, "0"},
+	{row{"32 KB", "32k", 4, 240}, "0"},
+	{row{"SSE", "sse", 4, 96}, "0"},
+	{row{"SSE, 128 at a time", "sse", 128, 128}, "5"},
+	{row{"1 MB", "1m", 2, 32}, "0"},
 }
 
 // way leads through an Envoy of its own, by a server.
@@ -46,7 +53,7 @@ type ways map[string]way
 // piecewise is the way by a null server that asks for replies in pieces: else Envoy holds event streams back.
 const piecewise = "null, in pieces"
 
-func (w ways) of(name string, row row) way {
+func (w ways) of(name string, row throughRow) way {
 	if name == "null" && row.kind == "sse" {
 		name = piecewise
 	}
@@ -97,7 +104,7 @@ func newClient(b *testing.B, connections int) *http.Client {
 }
 
 // request sends requests over row.streams connections and takes the time of each.
-func request(b *testing.B, client *http.Client, way way, row row) *load.Result {
+func request(b *testing.B, client *http.Client, way way, row throughRow) *load.Result {
 	b.Helper()
 	body := load.RequestBody(row.kind)
 	var mutex sync.Mutex
@@ -108,7 +115,7 @@ func request(b *testing.B, client *http.Client, way way, row row) *load.Result {
 		workers.Go(func() {
 			for range row.requests / row.streams {
 				start := time.Now()
-				if err := post(client, way, body); err != nil {
+				if err := post(client, way, body, row.pause); err != nil {
 					b.Errorf("%s: %v", way.url, err)
 					return
 				}
@@ -126,13 +133,14 @@ func request(b *testing.B, client *http.Client, way way, row row) *load.Result {
 	return result
 }
 
-func post(client *http.Client, way way, body []byte) error {
+func post(client *http.Client, way way, body []byte, pause string) error {
 	request, err := http.NewRequest("POST", way.url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	request.Header.Set("content-type", "application/json")
 	request.Header.Set("x-backend-chunks", strconv.Itoa(load.Events))
+	request.Header.Set("x-backend-delay-ms", pause)
 	if way.namesModel {
 		request.Header.Set("x-ai-eg-model", load.Model)
 	}
