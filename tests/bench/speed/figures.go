@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"extproc/tests/internal/load"
@@ -89,20 +88,28 @@ func (f figures) print(title string, servers ...string) {
 	for _, name := range servers {
 		fmt.Printf(" %22s", spread(f[name]))
 	}
-	var ratios []string
-	for _, name := range servers[1:] {
-		if name == "Go" || name == "null" {
-			ratios = append(ratios, fmt.Sprintf("%s %s", name, number(f.ratio(servers[0], name))))
-		}
-	}
-	fmt.Printf("   to %s\n", strings.Join(ratios, ", "))
+	fmt.Printf("   to Go %s (null's %s), to null %s\n", number(f.ratio("ours", "Go")), number(f.ratio("null", "Go")), number(f.ratio("ours", "null")))
 }
 
 // goal prints what was wanted, what was seen, and whether it is met.
-func goal(what string, isMet bool, seen float64, wanted string) {
-	verdict := "met"
-	if !isMet {
-		verdict = "not met"
+func goal(what string, isMet bool, seen float64, wanted, limit string) {
+	fmt.Printf("%-66s %8s   %-8s %-16s %s\n", what, number(seen), wanted, verdict(isMet, seen), limit)
+}
+
+// verdict: nothing seen is no good figure, but a machine too busy to tell.
+func verdict(isMet bool, seen float64) string {
+	switch {
+	case seen == 0:
+		return "cannot be told"
+	case isMet:
+		return "met"
+	default:
+		return "not met"
 	}
-	fmt.Printf("%-62s %8s   %-10s %s\n", what, number(seen), wanted, verdict)
+}
+
+// goalToGo is one of ours to the Go server's, with what the null server has.
+func (f figures) goalToGo(what string, most float64, wanted string) {
+	seen := f.ratio("ours", "Go")
+	goal(what, seen <= most, seen, "<= "+wanted, number(f.ratio("null", "Go")))
 }

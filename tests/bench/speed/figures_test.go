@@ -47,3 +47,14 @@ func TestQuantileIsOfAllTurns(t *testing.T) {
 		}
 	}
 }
+
+// On a busy machine a server may seem to add less than nothing.
+func TestNothingSeenIsNotMet(t *testing.T) {
+	added := figures{"ours": {-3, 0}, "Go": {2, 4}}
+	if got := verdict(true, added.ratio("ours", "Go")); got != "cannot be told" {
+		t.Errorf("it is %s, want that it cannot be told", got)
+	}
+	if met, not := verdict(true, 0.1), verdict(false, 0.9); met != "met" || not != "not met" {
+		t.Errorf("%s and %s, want met and not met", met, not)
+	}
+}
