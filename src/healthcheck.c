@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "extproc/grpc/probe.h"
 
-enum { SECONDS_MOST = 2, HOST_BYTES = 256, ANSWER_BYTES = 1024 };
+enum { SECONDS_MOST = 2, HOST_BYTES = 256, ADDRESS_BYTES = HOST_BYTES + 32, ANSWER_BYTES = 1024 };
 
 static int complain(const char *address, const char *what) {
     fprintf(stderr, "unhealthy: %s: %s\n", address, what);
@@ -26,6 +27,12 @@ static void give_up(int signal) {
     ssize_t ignored = write(STDERR_FILENO, line, sizeof(line) - 1);
     (void)ignored;
     _exit(1);
+}
+
+// The first address of a comma-separated list.
+static void take_first(const char *list, char ret_address[ADDRESS_BYTES]) {
+    const char *first = list + strspn(list, " ");
+    snprintf(ret_address, ADDRESS_BYTES, "%.*s", (int)strcspn(first, ", "), first);
 }
 
 // Splits at the last colon and takes the brackets off an IPv6 host. False: there is no port.
@@ -44,17 +51,47 @@ static bool split(const char *address, char ret_host[HOST_BYTES], const char **r
     return true;
 }
 
-// Tries each address of the host. -1, with errno, if none answers.
-static int connect_any(const struct addrinfo *addresses) {
-    for (const struct addrinfo *next = addresses; next != NULL; next = next->ai_next) {
-        int fd = socket(next->ai_family, next->ai_socktype | SOCK_CLOEXEC, next->ai_protocol);
-        if (fd < 0) continue;
-        if (connect(fd, next->ai_addr, next->ai_addrlen) == 0) return fd;
-        int error = errno;
-        close(fd);
-        errno = error;
-    }
+// -1, with errno.
+static int connect_to(const struct addrinfo *address) {
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, address->ai_protocol);
+    if (fd < 0 || connect(fd, address->ai_addr, address->ai_addrlen) == 0) return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
     return -1;
+}
+
+// Tries each address of the host. -1, with `ret_reason`, if none answers.
+static int connect_to_host(const char *address, char ret_host[HOST_BYTES],
+                           const char **ret_reason) {
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *addresses;
+    const char *port;
+    *ret_reason = "not HOST:PORT";
+    if (!split(address, ret_host, &port)) return -1;
+    int error = getaddrinfo(ret_host[0] != '\0' ? ret_host : NULL, port, &hints, &addresses);
+    *ret_reason = gai_strerror(error);
+    if (error != 0) return -1;
+    int fd = -1;
+    for (struct addrinfo *next = addresses; next != NULL && fd < 0; next = next->ai_next) {
+        fd = connect_to(next);
+    }
+    *ret_reason = strerror(errno);
+    freeaddrinfo(addresses);
+    return fd;
+}
+
+// `path` may have a mode behind it, as in --listen. -1, with `ret_reason`.
+static int connect_to_path(const char *path, const char **ret_reason) {
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    size_t len = strcspn(path, "?");
+    *ret_reason = "the path is longer than a Unix socket's can be";
+    if (len >= sizeof(name.sun_path)) return -1;
+    memcpy(name.sun_path, path, len);
+    int fd = connect_to(&(const struct addrinfo){
+        .ai_family = AF_UNIX, .ai_addr = (struct sockaddr *)&name, .ai_addrlen = sizeof(name)});
+    *ret_reason = strerror(errno);
+    return fd;
 }
 
 // False, with errno, if the connection broke. What does not fit `ret_answer` is left unread.
@@ -99,26 +136,27 @@ static int check_grpc(int fd, const char *address) {
     return verdict == PROBE_SERVING ? 0 : complain(address, "not serving");
 }
 
-int healthcheck_run(const char *address) {
-    static const char scheme[] = "grpc://";
-    bool is_grpc = strncmp(address, scheme, sizeof(scheme) - 1) == 0;
-    char host[HOST_BYTES];
-    const char *port;
-    if (!split(address + (is_grpc ? sizeof(scheme) - 1 : 0), host, &port)) {
-        return complain(address, "not HOST:PORT");
+static const char *after(const char *text, const char *prefix) {
+    size_t len = strlen(prefix);
+    return strncmp(text, prefix, len) == 0 ? text + len : NULL;
+}
+
+int healthcheck_run(const char *addresses) {
+    char address[ADDRESS_BYTES], host[HOST_BYTES] = "";
+    take_first(addresses, address);
+    if (address[0] == '\0') {
+        return complain("there is no admin address",
+                        "name a gRPC port instead: extproc healthcheck grpc://HOST:PORT");
     }
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = give_up}, NULL);
     alarm(SECONDS_MOST);
 
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *addresses;
-    int error = getaddrinfo(host[0] != '\0' ? host : NULL, port, &hints, &addresses);
-    if (error != 0) return complain(address, gai_strerror(error));
-    int fd = connect_any(addresses);
-    freeaddrinfo(addresses);
-    if (fd < 0) return complain(address, strerror(errno));
+    const char *path = after(address, "unix://"), *grpc = after(address, "grpc://"), *reason;
+    int fd = path != NULL ? connect_to_path(path, &reason)
+                          : connect_to_host(grpc != NULL ? grpc : address, host, &reason);
+    if (fd < 0) return complain(address, reason);
 
-    int code = is_grpc ? check_grpc(fd, address) : check_http(fd, address, host);
+    int code = grpc != NULL ? check_grpc(fd, address) : check_http(fd, address, host);
     close(fd);
     alarm(0);
     if (code == 0) printf("healthy: %s\n", address);

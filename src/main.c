@@ -407,7 +407,8 @@ static bool enter_sandbox(const struct values *values) {
         log_info("system calls are not filtered", log_text("by", "EXTPROC_SANDBOX"));
         return true;
     }
-    bool serves_unix = strstr(values->extproc.listen, "unix:") != NULL;
+    bool serves_unix = strstr(values->extproc.listen, "unix:") != NULL ||
+                       strstr(values->extproc.admin_address, "unix:") != NULL;
     enum status status = sandbox_start(serves_unix);
     if (status == STATUS_OK) return true;
     const char *reason = status == STATUS_SYSTEM ? strerror(errno) : "not in a build for tests";

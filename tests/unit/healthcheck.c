@@ -108,6 +108,24 @@ static void test_healthcheck__an_address_needs_a_port(void **state) {
     assert_int_equal(healthcheck_run("127.0.0.1:"), 1);
 }
 
+static void check_first(const char *list, const char *expected) {
+    char address[ADDRESS_BYTES];
+    take_first(list, address);
+    assert_string_equal(address, expected);
+}
+
+static void test_healthcheck__asks_the_first_of_a_list(void **state) {
+    (void)state;
+    check_first(":1064", ":1064");
+    check_first(" 10.0.0.1:1064 , localhost:1064", "10.0.0.1:1064");
+    check_first("", "");
+    check_first(" ,:1064", "");
+    char list[ADDRESS_BYTES + 8], cut[ADDRESS_BYTES];
+    snprintf(list, sizeof(list), "%0*d:1064", ADDRESS_BYTES, 0);
+    take_first(list, cut);
+    assert_int_equal(strlen(cut), ADDRESS_BYTES - 1);
+}
+
 static void check_split(const char *address, const char *expected_host) {
     char host[HOST_BYTES];
     const char *port;
