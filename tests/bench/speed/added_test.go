@@ -2,9 +2,7 @@
 
 package speed
 
-import (
-	"testing"
-)
+import "testing"
 
 // What a server adds to the latency through Envoy, of requests of 1 KB that come one after the other: with
 // more at a time, or at a fixed rate, what is seen is the queue before Envoy and the waking of idle processors,
@@ -26,6 +24,7 @@ func measureAdded(b *testing.B, ways ways) map[string]figures {
 	for _, share := range shares {
 		whole[share.name] = figures{}
 	}
+	inTurn(0, through, func(name string) { request(b, client, ways[name], turn) }) // to warm up
 	for range rounds {
 		pools := map[string]pool{}
 		for i := range addedRequests / addedTurn {

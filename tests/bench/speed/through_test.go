@@ -60,7 +60,7 @@ func (w ways) of(name string, row throughRow) way {
 	return w[name]
 }
 
-func startWays(b *testing.B) ways {
+func startWays(b testing.TB) ways {
 	b.Helper()
 	backend := rig.StartBackend(b, "a")
 	found := ways{}
@@ -97,14 +97,14 @@ func measureThroughEnvoy(b *testing.B, ways ways) map[string]*seen {
 	return measured
 }
 
-func newClient(b *testing.B, connections int) *http.Client {
+func newClient(b testing.TB, connections int) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: connections, DisableCompression: true}
 	b.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
 
 // request sends requests over row.streams connections and takes the time of each.
-func request(b *testing.B, client *http.Client, way way, row throughRow) *load.Result {
+func request(b testing.TB, client *http.Client, way way, row throughRow) *load.Result {
 	b.Helper()
 	body := load.RequestBody(row.kind)
 	var mutex sync.Mutex
@@ -154,4 +154,16 @@ func post(client *http.Client, way way, body []byte, pause string) error {
 		err = fmt.Errorf("status %d: %.200s", reply.StatusCode, text)
 	}
 	return err
+}
+
+// What the benchmark sends is answered on each way, and 64 at a time are, too.
+func TestEachWayAnswers(t *testing.T) {
+	ways, client := startWays(t), newClient(t, 64)
+	for _, row := range []throughRow{{row{"1 KB", "1k", 64, 128}, "0"}, {row{"SSE", "sse", 64, 64}, "1"}} {
+		for _, name := range through {
+			if got := request(t, client, ways.of(name, row), row).Requests; got != row.requests {
+				t.Errorf("%s, %s: %d of %d requests were answered", name, row.name, got, row.requests)
+			}
+		}
+	}
 }
