@@ -303,6 +303,26 @@ func TestFullDuplexBodiesOfAnySize(t *testing.T) {
 	waitNoStreams(t, stack)
 }
 
+// Would catch: a reply that Envoy turns into a 500 when the backend has done its work, because it
+// collects what is longer than its buffer.
+func TestRepliesLongerThanEnvoysBufferPass(t *testing.T) {
+	for _, name := range []string{"one filter", "two filters", "overridden"} {
+		t.Run(name, func(t *testing.T) {
+			options := topologies[name]
+			options.BufferLimit = 65536
+			stack := rig.StartStack(t, options)
+			for _, knobs := range [][]string{{}, {"x-backend-trailers", "1", "te", "trailers"}} {
+				reply := stack.Post("/v1/chat/completions", rig.Chat("model-a"), append(knobs, "x-backend-pad", "400000")...)
+				if reply.Status != 200 || len(reply.Body) < 400000 || !bytes.HasSuffix(reply.Body, []byte("}\n")) {
+					t.Errorf("%v: status %d, %d bytes: %.200s %v", knobs, reply.Status, len(reply.Body), reply.Body, stack.Envoy.Access(reply.ID))
+				}
+				wantUsage(t, stack.Envoy.Access(reply.ID), "10", "4", "8", "18", "model-a")
+			}
+			waitNoStreams(t, stack)
+		})
+	}
+}
+
 // trailing makes a body's end known only by the trailer behind it.
 func trailing(request *http.Request) *http.Request {
 	request.ContentLength = -1

@@ -57,6 +57,29 @@ void turn_add_label(struct turn *turn, const char *key, struct bytes value) {
     observer->enter(stream->label);  // process_stream_receive leaves it
 }
 
+void turn_override_modes(struct turn *turn, enum message_body_mode request,
+                         enum message_body_mode response) {
+    struct process_stream *stream = turn->stream;
+    if (!stream->may_override_modes) return;
+    turn->answer.overrides_mode = true;
+    turn->answer.request_body_mode = request;
+    turn->answer.response_body_mode = response;
+    stream->modes.response_body = response;
+    stream->response_is_whole = false;
+}
+
+bool turn_find_length(const struct turn *turn, size_t *ret_length) {
+    struct bytes text = message_find_header(&turn->message, BYTES_LITERAL("content-length"));
+    size_t length = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') return false;
+        bool is_huge = length > (SIZE_MAX - 9) / 10;
+        length = is_huge ? SIZE_MAX : length * 10 + (size_t)(text.data[i] - '0');
+    }
+    *ret_length = length;
+    return text.len != 0;
+}
+
 void turn_refuse_too_large(struct turn *turn) {
     refusal_set(&turn->refusal, REFUSAL_BODY_TOO_LARGE,
                 "The request body is larger than %zu bytes, the limit of this gateway.",

@@ -156,6 +156,10 @@ void reply_add(struct reply *reply, struct bytes piece, int64_t now_ns) {
 
 /* the end */
 
+bool reply_is_whole(const struct reply *reply) {
+    return reply->kind == REPLY_JSON && scan_is_whole(&reply->reader.scan);
+}
+
 static void add_number(struct message_answer *answer, struct bytes key, double number) {
     answer->metadata[answer->metadata_count++] = (struct message_metadata){
         .key = key,

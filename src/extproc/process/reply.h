@@ -44,6 +44,9 @@ void reply_start(struct reply *reply, const struct message *headers);
 // Takes a piece of the body. Does nothing for an unread reply.
 void reply_add(struct reply *reply, struct bytes piece, int64_t now_ns);
 
+// Whether nothing of meaning can follow: it is JSON, and all there.
+bool reply_is_whole(const struct reply *reply);
+
 // The reply ends, and what it said is added to the answer as metadata. Does nothing for an unread
 // reply.
 void reply_end(struct reply *reply, int64_t now_ns, struct message_answer *answer);

@@ -269,7 +269,7 @@ bool request_end(struct request *request, struct refusal *ret_refusal) {
 }
 
 bool request_is_whole(const struct request *request) {
-    return request->is_object && request->scan.depth == 0;
+    return scan_is_whole(&request->scan);
 }
 
 size_t request_settled_bytes(const struct request *request, size_t length) {

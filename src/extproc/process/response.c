@@ -2,14 +2,17 @@
 // The reply's way back through the filter: which of its body is asked for, and what it said.
 #include "extproc/process/turn.h"
 
-// Envoy would hold an event stream back to collect it, and collect in vain what is not read. Whole
-// JSON comes as one message, where that is how the filter is configured.
-static enum message_body_mode mode_for(const struct process_stream *stream) {
-    switch (stream->reply.kind) {
+// A reply that ends up whole takes a message less than in pieces.
+enum { WHOLE_MOST_BYTES = 16 * 1024 };
+
+// Envoy would hold an event stream back to collect it, answer 500 past its buffer limit, and
+// collect in vain what is not read.
+static enum message_body_mode mode_for(const struct turn *turn) {
+    size_t length;
+    bool is_small = turn_find_length(turn, &length) && length <= WHOLE_MOST_BYTES;
+    switch (turn->stream->reply.kind) {
     case REPLY_EVENTS: return MESSAGE_BODY_STREAMED;
-    case REPLY_JSON:
-        return stream->modes.response_body == MESSAGE_BODY_BUFFERED ? MESSAGE_BODY_BUFFERED
-                                                                    : MESSAGE_BODY_STREAMED;
+    case REPLY_JSON: return is_small ? MESSAGE_BODY_BUFFERED : MESSAGE_BODY_STREAMED;
     default: return MESSAGE_BODY_NONE;
     }
 }
@@ -22,12 +25,9 @@ enum status response_on_headers(struct turn *turn) {
     if (will_be_read) reply_start(&stream->reply, &turn->message);
     stream_record_status(stream, turn->now_ns,
                          message_find_header(&turn->message, BYTES_LITERAL(":status")));
-    if (turn->message.end_of_stream || !stream->may_override_modes) return STATUS_OK;
-    enum message_body_mode mode = mode_for(stream);
-    if (mode == stream->modes.response_body) return STATUS_OK;
-    turn->answer.overrides_mode = true;
-    turn->answer.response_body_mode = mode;
-    stream->response_is_whole = false;
+    if (turn->message.end_of_stream) return STATUS_OK;
+    enum message_body_mode mode = mode_for(turn);
+    if (mode != stream->modes.response_body) turn_override_modes(turn, MESSAGE_BODY_NONE, mode);
     return STATUS_OK;
 }
 
@@ -39,8 +39,9 @@ static void end_reply(struct turn *turn) {
 enum status response_on_body(struct turn *turn) {
     const struct message *message = &turn->message;
     struct process_stream *stream = turn->stream;
-    bool is_last = message->end_of_stream || stream->response_is_whole;
     reply_add(&stream->reply, message->body, turn->now_ns);
+    bool is_last = message->end_of_stream || stream->response_is_whole ||
+                   reply_is_whole(&stream->reply);
     if (is_last) end_reply(turn);
     if (stream->modes.response_body == MESSAGE_BODY_FULL_DUPLEX) passing_unchanged(turn);
     return STATUS_OK;

@@ -47,17 +47,6 @@ static enum status note_own_headers(struct turn *turn) {
     return STATUS_OK;
 }
 
-// Whether the text is a number over the limit. Text that is no number is Envoy's business.
-static bool is_over_limit(struct bytes text, size_t limit) {
-    size_t value = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') return false;
-        if (value > (SIZE_MAX - 9) / 10) return true;
-        value = value * 10 + (size_t)(text.data[i] - '0');
-    }
-    return value > limit;
-}
-
 static void refuse_missing_body(struct turn *turn) {
     refusal_set(&turn->refusal, REFUSAL_BODY_MISSING,
                 "The request has no body; a JSON object with the field 'model' is needed.");
@@ -68,7 +57,7 @@ static enum status pass_request(struct turn *turn) {
     // Without this Envoy would collect both bodies for us, for nothing. The reply's headers stay
     // asked for: when Envoy sends them while this answer is on its way (its own 413, say), it would
     // take this one for the last and wait for the other until the message timeout.
-    turn->answer.overrides_mode = turn->stream->may_override_modes;
+    turn_override_modes(turn, MESSAGE_BODY_NONE, MESSAGE_BODY_NONE);
     return remove_own_headers(turn);
 }
 
@@ -97,10 +86,10 @@ static enum status await_body(struct turn *turn) {
         stream->owes_headers = turn->is_withheld = true;
         return note_own_headers(turn);
     }
-    if (mode != MESSAGE_BODY_BUFFERED) {
-        turn->answer.overrides_mode = stream->may_override_modes;
-        turn->answer.request_body_mode = MESSAGE_BODY_BUFFERED;
-        turn->answer.response_body_mode = (enum message_body_mode)stream->modes.response_body;
+    // What Envoy collects of a reply while it waits for the answer to its headers can be too much
+    // already: it then answers 500. So that it does not, it is told now.
+    if (mode != MESSAGE_BODY_BUFFERED || stream->modes.response_body != MESSAGE_BODY_STREAMED) {
+        turn_override_modes(turn, MESSAGE_BODY_BUFFERED, MESSAGE_BODY_STREAMED);
     }
     return remove_own_headers(turn);
 }
@@ -122,8 +111,8 @@ enum status router_on_headers(struct turn *turn) {
         refuse_missing_body(turn);
         return STATUS_OK;
     }
-    if (is_over_limit(message_find_header(message, BYTES_LITERAL("content-length")),
-                      stream->options->body_limit_bytes)) {
+    size_t length;
+    if (turn_find_length(turn, &length) && length > stream->options->body_limit_bytes) {
         turn_refuse_too_large(turn);
         return STATUS_OK;
     }

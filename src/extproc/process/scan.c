@@ -191,6 +191,10 @@ struct bytes scan_cut_word(const struct scan *scan) {
     return scan->inside == INSIDE_WORD ? bytes_of(scan->word, scan->part) : BYTES_EMPTY;
 }
 
+bool scan_is_whole(const struct scan *scan) {
+    return scan->inside == INSIDE_NOTHING && scan->expects == EXPECTS_NOTHING;
+}
+
 bool scan_end(struct scan *scan) {
     if (scan->fault.status != STATUS_OK) return false;
     assert(scan->next == scan->end);

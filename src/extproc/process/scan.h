@@ -102,5 +102,8 @@ void scan_skip(struct scan *scan);
 // The part of true, false or null that stands at the end of the piece, when it is used up there.
 struct bytes scan_cut_word(const struct scan *scan);
 
+// Whether a whole JSON value came, so that only white space may follow. A number ends by scan_end.
+bool scan_is_whole(const struct scan *scan);
+
 // No more pieces. False: the text is not a whole JSON value, and `fault` says why.
 bool scan_end(struct scan *scan);

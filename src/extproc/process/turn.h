@@ -24,7 +24,7 @@ struct process_stream {
     struct process_verdict end;
     int latest_request_kind;  // enum message_kind, -1 before the first
     int latest_response_kind;
-    struct message_modes modes;  // as they are now, if Envoy obeys
+    struct message_modes modes;  // as configured; the response's as it is now, if Envoy obeys
     bool may_override_modes;
     bool response_is_whole;  // a body message is the whole body, even without end_of_stream
 
@@ -91,6 +91,14 @@ void stream_record(struct process_stream *stream, int64_t now_ns, const char *er
 
 // The same if the reply's status is no good one.
 void stream_record_status(struct process_stream *stream, int64_t now_ns, struct bytes status);
+
+// Asks Envoy for bodies in these modes from now on, where it may listen.
+void turn_override_modes(struct turn *turn, enum message_body_mode request,
+                         enum message_body_mode response);
+
+// What content-length says; SIZE_MAX is that or more. False: nothing, or no number, which is
+// Envoy's business.
+bool turn_find_length(const struct turn *turn, size_t *ret_length);
 
 void turn_refuse_too_large(struct turn *turn);
 void turn_refuse_overloaded(struct turn *turn);

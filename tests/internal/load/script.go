@@ -94,12 +94,17 @@ func script(kind string) [][]byte {
 	if kind == "sse" {
 		type_ = "text/event-stream; charset=utf-8"
 	}
+	responseHeaders := headers(
+		":status", "200", "date", "Tue, 24 Nov 2026 12:00:00 GMT", "content-type", type_, "server", "uvicorn",
+		"openai-processing-ms", "412", "x-request-id", "req_0123456789abcdef0123456789abcdef",
+		"x-envoy-upstream-service-time", "413")
+	if kind != "sse" {
+		length := &core.HeaderValue{Key: "content-length", RawValue: fmt.Append(nil, len(reply[0]))}
+		responseHeaders.Headers.Headers = append(responseHeaders.Headers.Headers, length)
+	}
 	steps := []*proc.ProcessingRequest{first,
 		{Request: &proc.ProcessingRequest_RequestBody{RequestBody: &proc.HttpBody{Body: body, EndOfStream: true}}},
-		{Request: &proc.ProcessingRequest_ResponseHeaders{ResponseHeaders: headers(
-			":status", "200", "date", "Tue, 24 Nov 2026 12:00:00 GMT", "content-type", type_, "server", "uvicorn",
-			"openai-processing-ms", "412", "x-request-id", "req_0123456789abcdef0123456789abcdef",
-			"x-envoy-upstream-service-time", "413")}},
+		{Request: &proc.ProcessingRequest_ResponseHeaders{ResponseHeaders: responseHeaders}},
 	}
 	for i, piece := range reply {
 		steps = append(steps, responseBody(piece, kind != "sse" && i == len(reply)-1))

@@ -30,10 +30,23 @@ static void send_post(const char *path) {
                        ":method", "POST", "content-type", "application/json", NULL);
 }
 
+// The answer to the headers of a request whose body comes whole: nothing of it is changed, and the
+// reply, of which nothing is known yet, shall come in pieces.
+static void assert_awaits_body(void) {
+    const ExtProc__CommonResponse *common = envoy_common(&envoy, 1);
+    assert_null(common->header_mutation);
+    assert_false(common->clear_route_cache);
+    const ExtProc__ProcessingMode *mode = envoy.answer->mode_override;
+    assert_non_null(mode);
+    assert_int_equal(mode->request_body_mode, MESSAGE_BODY_BUFFERED);
+    assert_int_equal(mode->response_body_mode, MESSAGE_BODY_STREAMED);
+    assert_int_equal(mode->response_trailer_mode, 1);
+}
+
 // A request of ours that went well up to the reply.
 static void send_good_request(void) {
     send_post(CHAT);
-    envoy_assert_plain(&envoy, 1);
+    assert_awaits_body();
     envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, true);
     envoy_common(&envoy, 3);
 }
@@ -69,7 +82,7 @@ static void assert_refused(unsigned status, const char *details, const char *par
 static void test_process__sets_the_model_and_the_path_with_its_query(void **state) {
     (void)state;
     send_post(CHAT "?a=b");
-    envoy_assert_plain(&envoy, 1);
+    assert_awaits_body();
     envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, true);
     const ExtProc__CommonResponse *common = envoy_common(&envoy, 3);
     assert_true(common->clear_route_cache);
@@ -237,7 +250,7 @@ static void test_process__a_content_length_over_the_limit_is_refused_at_once(voi
         if (cases[i].is_refused) {
             assert_refused(413, "extproc_body_too_large", "10000 bytes");
         } else {
-            envoy_assert_plain(&envoy, 1);
+            assert_awaits_body();
         }
     }
 }
@@ -406,8 +419,9 @@ static void test_process__a_duplex_reply_and_others_requests_pass_piece_by_piece
     assert_passed(4, "{\"usage\":{\"total_tok", false);
     envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "ens\":5}}", false);
     assert_passed(4, "ens\":5}}", false);
-    envoy_send_trailers(&envoy, ENVOY_RESPONSE_TRAILERS);
     envoy_assert_usage(&envoy, "", "", "", "5", "");
+    envoy_send_trailers(&envoy, ENVOY_RESPONSE_TRAILERS);
+    assert_int_equal(envoy.answer->response_case, 6);
 }
 
 // An override that Envoy ignores must not be counted on.
@@ -1011,8 +1025,10 @@ static void test_process__the_first_message_says_whether_anybody_waits(void **st
 static void test_process__usage_of_a_json_reply_is_metadata(void **state) {
     (void)state;
     send_good_request();
-    send_reply_headers("200", "application/json; charset=utf-8");
-    envoy_assert_plain(&envoy, 2);
+    envoy_send_headers(&envoy, ENVOY_RESPONSE_HEADERS, false, ":status", "200", "content-type",
+                       "application/json; charset=utf-8", "content-length", "160", NULL);
+    assert_null(envoy_common(&envoy, 2)->header_mutation);
+    assert_int_equal(envoy.answer->mode_override->response_body_mode, MESSAGE_BODY_BUFFERED);
     envoy_send_body(&envoy, ENVOY_RESPONSE_BODY,
                     "{\"model\":\"m-1-x\",\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7,"
                     "\"total_tokens\":18,\"prompt_tokens_details\":{\"cached_tokens\":4}}}",
@@ -1030,9 +1046,7 @@ static void test_process__an_event_stream_is_asked_for_in_pieces(void **state) {
     (void)state;
     send_good_request();
     send_reply_headers("200", "text/event-stream; charset=utf-8");
-    envoy_common(&envoy, 2);
-    assert_int_equal(envoy.answer->mode_override->response_body_mode, MESSAGE_BODY_STREAMED);
-    assert_int_equal(envoy.answer->mode_override->response_trailer_mode, 1);
+    envoy_assert_plain(&envoy, 2);  // it was asked for with the request's headers
     envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "data: {\"model\":\"s\",\"usage\":null}\n\nda",
                     false);
     envoy_assert_plain(&envoy, 4);
@@ -1044,6 +1058,35 @@ static void test_process__an_event_stream_is_asked_for_in_pieces(void **state) {
     envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "", true);
     envoy_common(&envoy, 4);
     envoy_assert_usage(&envoy, "1", "", "2", "3", "s");
+}
+
+// Would catch: a good reply that Envoy turns into a 500, because it is longer than its buffer.
+static void test_process__only_json_that_is_short_is_asked_for_whole(void **state) {
+    (void)state;
+    static const struct {
+        const char *length;
+        bool is_short;
+    } cases[] = {{"", false},   {"16385", false}, {"99999999999999999999", false},
+                 {"1x", false}, {"29", true},     {"16384", true}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        send_good_request();
+        envoy_send_headers(&envoy, ENVOY_RESPONSE_HEADERS, false, ":status", "200", "content-type",
+                           "application/json", "content-length", cases[i].length, NULL);
+        envoy_common(&envoy, 2);
+        const ExtProc__ProcessingMode *mode = envoy.answer->mode_override;
+        assert_int_equal(mode != NULL, cases[i].is_short);
+        if (mode != NULL) assert_int_equal(mode->response_body_mode, MESSAGE_BODY_BUFFERED);
+        // It may come in pieces all the same: Envoy need not listen.
+        envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "{\"usage\":{\"total_tok", false);
+        envoy_assert_plain(&envoy, 4);
+        envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "ens\":5}}", i % 2 == 0);
+        envoy_assert_usage(&envoy, "", "", "", "5", "");
+        envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "", true);
+        envoy_assert_plain(&envoy, 4);
+        assert_int_equal(envoy_metric(&envoy, METRIC_RESPONSES_USAGE), 1);
+    }
 }
 
 static void test_process__trailers_end_a_reply_too(void **state) {
