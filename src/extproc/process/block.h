@@ -22,21 +22,23 @@ struct block {
 // False: it is all plain text.
 static inline bool block_read(const uint8_t *at, struct block *ret_block) {
     enum { STEPS = BLOCK_BYTES / FIND_STEP };
-    find_lanes backslashes[STEPS], special[STEPS], any = {0};
+    find_lanes backslashes[STEPS], plain[STEPS], all = find_plain(find_load(at));
 #pragma GCC unroll 4
     for (unsigned i = 0; i < STEPS; i++) {
         find_lanes lanes = find_load(at + i * FIND_STEP);
         backslashes[i] = lanes == '\\';
-        special[i] = find_not_plain(lanes);
-        any |= special[i];
+        plain[i] = find_plain(lanes);
+        all &= plain[i];
     }
-    if (LANE_BITS(any) == 0) return false;
-    *ret_block = (struct block){0};
+    if (LANE_BITS(all) == (1 << FIND_STEP) - 1) return false;
+    uint64_t plain_bits = 0;
+    ret_block->backslashes = 0;
 #pragma GCC unroll 4
     for (unsigned i = 0; i < STEPS; i++) {
         ret_block->backslashes |= (uint64_t)LANE_BITS(backslashes[i]) << i * FIND_STEP;
-        ret_block->special |= (uint64_t)LANE_BITS(special[i]) << i * FIND_STEP;
+        plain_bits |= (uint64_t)LANE_BITS(plain[i]) << i * FIND_STEP;
     }
+    ret_block->special = ~plain_bits;
     return true;
 }
 

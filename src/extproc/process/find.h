@@ -25,15 +25,16 @@ static inline bool find_is_gap(uint8_t c) {
     return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 
-// Those that do not stay in a JSON string as they are: quotes, backslashes, control characters and
-// bytes beyond ASCII. With one bit turned a quote is a space, and those below it stay there.
-static inline find_lanes find_not_plain(find_lanes lanes) {
-    return ((lanes ^ ('"' ^ ' ')) < ' ' + 1) | (lanes == '\\');
+// Those that stay in a JSON string as they are: no quotes, backslashes, control characters nor
+// bytes beyond ASCII. With one bit turned a quote is a space, and what is less stays less; the
+// backslash is among the greater ones, and is taken away from them.
+static inline find_lanes find_plain(find_lanes lanes) {
+    return ((lanes ^ ('"' ^ ' ')) > ' ') ^ (lanes == '\\');
 }
 
 // The index of the first that is not plain; FIND_STEP: all are.
 static inline unsigned find_special(find_lanes lanes) {
-    return (unsigned)__builtin_ctz(LANE_BITS(find_not_plain(lanes)) | 1u << FIND_STEP);
+    return (unsigned)__builtin_ctz(~LANE_BITS(find_plain(lanes)));
 }
 
 // The first byte of [at, end) that is not plain within a JSON string; `end` when there is none.
