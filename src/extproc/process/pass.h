@@ -10,8 +10,14 @@
 // Each of these goes from the start of something to behind it. NULL: it is not plain, or not whole.
 
 static inline const uint8_t *pass_gap(const uint8_t *at, const uint8_t *end) {
+    if (LIKELY(at != end && *at > ' ')) return at;
     while (at != end && find_is_gap(*at)) at++;
     return at;
+}
+
+// To `c`, which is most often there, or to what there is instead.
+static inline const uint8_t *pass_gap_to(uint8_t c, const uint8_t *at, const uint8_t *end) {
+    return LIKELY(at != end && *at == c) ? at : pass_gap(at, end);
 }
 
 // What stays in a text and is not plain: characters beyond ASCII, or an escape that means one.
@@ -39,10 +45,9 @@ const uint8_t *pass_long_plain_text(const uint8_t *at, const uint8_t *end);
 static inline const uint8_t *pass_short(const uint8_t *at, const uint8_t *end,
                                         const uint8_t *(*pass_long)(const uint8_t *at,
                                                                     const uint8_t *end)) {
-    if (LIKELY(end - ++at >= FIND_STEP)) {
-        unsigned index = find_special(find_load(at));
-        at += index;
-        if (LIKELY(index != FIND_STEP && *at == '"')) return at + 1;
+    if (LIKELY(end - ++at > FIND_STEP)) {
+        at += find_special(find_load(at));
+        if (LIKELY(*at == '"')) return at + 1;
     }
     return pass_long(at, end);
 }
@@ -56,6 +61,17 @@ static inline const uint8_t *pass_plain_text(const uint8_t *at, const uint8_t *e
     return pass_short(at, end, pass_long_plain_text);
 }
 
+static inline bool pass_may_go_on(uint8_t behind_digits) {
+    switch (behind_digits) {
+    case 'e':
+    case 'E':
+    case '.':
+    case '+':
+    case '-': return true;
+    default: return false;
+    }
+}
+
 // An exponent is left to the long way.
 static inline const uint8_t *pass_number(const uint8_t *at, const uint8_t *end) {
     if (*at == '-') at++;
@@ -67,8 +83,21 @@ static inline const uint8_t *pass_number(const uint8_t *at, const uint8_t *end) 
         at = find_digits_end(at, end);
         if (at == end || at == first) return NULL;
     }
-    bool goes_on = *at == 'e' || *at == 'E' || *at == '.' || *at == '+' || *at == '-';
-    return goes_on ? NULL : at;
+    return pass_may_go_on(*at) ? NULL : at;
+}
+
+// One that is whole and surely fits.
+static inline const uint8_t *pass_whole_number(const uint8_t *at, const uint8_t *end,
+                                               uint64_t *ret_number) {
+    enum { DIGITS_MOST = 19 };
+    const uint8_t *first = at;
+    uint64_t number = 0;
+    uint8_t digit;
+    for (; at != end && (digit = (uint8_t)(*at - '0')) < 10; at++) number = number * 10 + digit;
+    bool is_good = at != end && at != first && at - first <= DIGITS_MOST && !pass_may_go_on(*at) &&
+                   (*first != '0' || at - first == 1);
+    *ret_number = number;
+    return is_good ? at : NULL;
 }
 
 static inline const uint8_t *pass_word(const uint8_t *at, const uint8_t *end) {

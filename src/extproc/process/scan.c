@@ -11,12 +11,12 @@
 #include "extproc/process/step.h"
 
 void scan_init(struct scan *scan, uint8_t *room, size_t room_bytes) {
-    // Not the whole: what is_object holds beyond the depth is never read.
-    memset(scan, 0, offsetof(struct scan, is_object) + sizeof(scan->is_object[0]));
+    memset(scan, 0, offsetof(struct scan, outer_kinds));  // never read before it is written
     scan->key_lengths = SCAN_ALL_KEYS;
     scan->room = room;
     scan->room_bytes = room_bytes;
     scan->skip_depth = NOT_SKIPPING;
+    scan->expects = EXPECTS_VALUE;
 }
 
 void scan_add(struct scan *scan, struct bytes piece) {
@@ -41,28 +41,24 @@ static void give_out_text(struct scan *scan, const uint8_t *start, const uint8_t
     scan->text_is_cut = false;
 }
 
-static void give_out_number(struct scan *scan, const uint8_t *start, const uint8_t *behind) {
-    scan->number = 0;
-    while (start != behind && (uint8_t)(*start - '0') < 10 &&
-           step_add_digit(&scan->number, (uint8_t)(*start - '0'))) {
-        start++;
-    }
-    scan->is_whole = start == behind;
-}
-
-// The same as pass_scalar, and keeps what there is. NULL also for a text longer than the room.
+// NULL also for what is long: a text that has no room, a number that may not fit, or is not whole.
 static inline const uint8_t *take_scalar(struct scan *scan, const uint8_t *at, const uint8_t *end,
                                          int *ret_token) {
     const uint8_t *behind;
+    if (step_is_skipping(scan)) {
+        behind = pass_scalar(at, end);
+        if (behind != NULL) step_end_skipping(scan);
+        return behind;
+    }
     if (*at == '"') {
         behind = pass_plain_text(at, end);
         if (behind == NULL || (size_t)(behind - at) > scan->room_bytes + 2) return NULL;
         give_out_text(scan, at, behind);
         *ret_token = SCAN_STRING;
     } else if (*at <= '9') {
-        behind = pass_number(at, end);
+        behind = pass_whole_number(at, end, &scan->number);
         if (behind == NULL) return NULL;
-        give_out_number(scan, at, behind);
+        scan->is_whole = true;
         *ret_token = SCAN_NUMBER;
     } else {
         behind = pass_word(at, end);
@@ -72,37 +68,52 @@ static inline const uint8_t *take_scalar(struct scan *scan, const uint8_t *at, c
     return behind;
 }
 
+// A key, and whether it is passed over with its value. NULL also for one longer than the room.
+static inline const uint8_t *take_key(struct scan *scan, const uint8_t *at, const uint8_t *end,
+                                      int *ret_token) {
+    if (step_is_skipping(scan)) return pass_text(at, end);
+    const uint8_t *behind = pass_plain_text(at, end);
+    if (behind == NULL) return NULL;
+    size_t len = (size_t)(behind - at) - 2;
+    if (!is_wanted(scan, len)) {
+        scan->skip_depth = scan->depth;
+        return behind;
+    }
+    if (len > scan->room_bytes) return NULL;
+    give_out_text(scan, at, behind);
+    *ret_token = SCAN_KEY;
+    return behind;
+}
+
+static inline int open_container(struct scan *scan, bool is_object) {
+    step_enter(scan, is_object);
+    if (step_is_skipping(scan)) return NO_TOKEN;
+    return is_object ? SCAN_OBJECT : SCAN_ARRAY;
+}
+
+static inline int close_container(struct scan *scan) {
+    int token = step_is_in_object(scan) ? SCAN_OBJECT_END : SCAN_ARRAY_END;
+    step_leave(scan);
+    if (!step_is_skipping(scan)) return token;
+    step_end_skipping(scan);
+    return NO_TOKEN;
+}
+
 // From between two tokens to between two others: behind the next that is wanted, the end of the
 // piece (SCAN_MORE), or as far as it goes (NO_TOKEN).
 static int take_plain_tokens(struct scan *scan) {
-    const uint8_t *at = scan->next, *const end = scan->end, *start = at, *behind;
-    size_t depth = scan->depth, skip_depth = scan->skip_depth;
+    const uint8_t *at = scan->next, *const end = scan->end, *start, *behind;
     uint8_t expects = scan->expects;
-    bool is_in_object = scan->is_in_object;
     int token = NO_TOKEN;
     while ((start = at = pass_gap(at, end)) != end) {
         if (expects == EXPECTS_KEY || expects == EXPECTS_KEY_OR_END) {
             if (*at == '"') {
-                bool is_skipping = skip_depth != NOT_SKIPPING;
-                behind = is_skipping ? pass_text(at, end) : pass_plain_text(at, end);
+                behind = take_key(scan, at, end, &token);
                 if (behind == NULL) break;
-                if (!is_skipping) {
-                    size_t len = (size_t)(behind - at) - 2;
-                    if (!is_wanted(scan, len)) {
-                        skip_depth = depth;
-                    } else if (len <= scan->room_bytes) {
-                        token = SCAN_KEY;
-                    } else {
-                        break;
-                    }
-                }
                 expects = EXPECTS_COLON;
                 at = behind;
-                if (token == SCAN_KEY) {
-                    give_out_text(scan, start, behind);
-                    break;
-                }
-                at = pass_gap(at, end);
+                if (token != NO_TOKEN) break;
+                at = pass_gap_to(':', at, end);
                 if (at == end) break;
             } else if (*at != '}' || expects == EXPECTS_KEY) {
                 break;
@@ -116,52 +127,40 @@ static int take_plain_tokens(struct scan *scan) {
         }
         if (expects == EXPECTS_VALUE || expects == EXPECTS_VALUE_OR_END) {
             if (*at == '{' || *at == '[') {
-                if (depth == SCAN_DEPTH_MOST) break;
-                is_in_object = *at == '{';
-                step_set_object(scan, ++depth, is_in_object);
-                expects = is_in_object ? EXPECTS_KEY_OR_END : EXPECTS_VALUE_OR_END;
-                at++;
-                if (skip_depth != NOT_SKIPPING) continue;
-                token = is_in_object ? SCAN_OBJECT : SCAN_ARRAY;
-                break;
+                if (scan->depth == SCAN_DEPTH_MOST) break;
+                bool is_object = *at++ == '{';
+                expects = is_object ? EXPECTS_KEY_OR_END : EXPECTS_VALUE_OR_END;
+                token = open_container(scan, is_object);
+                if (token != NO_TOKEN) break;
+                continue;
             }
-            if (*at != ']' || expects == EXPECTS_VALUE) {
-                bool is_token = skip_depth == NOT_SKIPPING;
-                behind = is_token ? take_scalar(scan, at, end, &token) : pass_scalar(at, end);
+            if (expects == EXPECTS_VALUE || *at != ']') {
+                behind = take_scalar(scan, at, end, &token);
                 if (behind == NULL) break;
-                at = behind;
-                if (is_token) {
-                    expects = depth == 0 ? EXPECTS_NOTHING : EXPECTS_COMMA_OR_END;
-                    break;
-                }
                 expects = EXPECTS_COMMA_OR_END;
-                if (depth == skip_depth) skip_depth = NOT_SKIPPING;
-                start = at = pass_gap(at, end);
+                at = behind;
+                if (token != NO_TOKEN) break;
+                at = pass_gap_to(',', at, end);
                 if (at == end) break;
             }
         }
         if (expects == EXPECTS_NOTHING) break;
+        start = at;
         if (*at == ',') {
-            expects = is_in_object ? EXPECTS_KEY : EXPECTS_VALUE;
+            expects = step_is_in_object(scan) ? EXPECTS_KEY : EXPECTS_VALUE;
             at++;
             continue;
         }
-        if (*at != (is_in_object ? '}' : ']')) break;
+        if (*at != (step_is_in_object(scan) ? '}' : ']')) break;
         at++;
-        token = is_in_object ? SCAN_OBJECT_END : SCAN_ARRAY_END;
-        depth--;
-        is_in_object = step_is_object(scan, depth);
-        expects = depth == 0 ? EXPECTS_NOTHING : EXPECTS_COMMA_OR_END;
-        if (skip_depth == NOT_SKIPPING) break;
-        if (depth == skip_depth) skip_depth = NOT_SKIPPING;
-        token = NO_TOKEN;
+        token = close_container(scan);
+        expects = EXPECTS_COMMA_OR_END;
+        if (token != NO_TOKEN || scan->depth == 0) break;
     }
+    if (expects == EXPECTS_COMMA_OR_END && scan->depth == 0) expects = EXPECTS_NOTHING;
     if (token == NO_TOKEN && at == end) token = SCAN_MORE;
     scan->next = at;
-    scan->depth = depth;
-    scan->skip_depth = skip_depth;
     scan->expects = expects;
-    scan->is_in_object = is_in_object;
     scan->token_offset = step_offset_of(scan, start);
     return token;
 }
@@ -173,12 +172,12 @@ enum scan_token scan_next(struct scan *scan) {
         if (token == NO_TOKEN) {
             token = step_token(scan);
             if (step_is_skipping(scan) && token > SCAN_MORE) {
-                // Back at the depth where it began, and not with a comma: it is over.
-                if (scan->depth == scan->skip_depth) scan->skip_depth = NOT_SKIPPING;
+                step_end_skipping(scan);
                 continue;
             }
-            size_t key_bytes = scan->text_is_cut ? SIZE_MAX : scan->text.len;
-            if (token == SCAN_KEY && !is_wanted(scan, key_bytes)) {
+            bool may_be_wanted = scan->text_is_cut ? scan->key_lengths == SCAN_ALL_KEYS
+                                                   : is_wanted(scan, scan->text.len);
+            if (token == SCAN_KEY && !may_be_wanted) {
                 scan_skip(scan);
                 continue;
             }

@@ -35,23 +35,24 @@ enum { SCAN_DEPTH_MOST = 1024 };
 
 // What the grammar allows next, between two tokens.
 enum scan_expects {
-    EXPECTS_VALUE,
-    EXPECTS_VALUE_OR_END,  // the first of an array
     EXPECTS_KEY,
     EXPECTS_KEY_OR_END,  // the first of an object
     EXPECTS_COLON,
+    EXPECTS_VALUE,
+    EXPECTS_VALUE_OR_END,  // the first of an array
     EXPECTS_COMMA_OR_END,
     EXPECTS_NOTHING,
 };
 
-// The bit of a key's length; those from 63 bytes on, and those that are cut, have one together.
-#define SCAN_KEY_LENGTH(bytes) (UINT64_C(1) << ((bytes) < 63 ? (bytes) : 63))
+// The bit of a key's length.
+#define SCAN_KEY_LENGTH(bytes) (UINT64_C(1) << (bytes) % 64)
 #define SCAN_ALL_KEYS UINT64_MAX
 
 // Only what stands above the line is for users.
 struct scan {
     // May be set after any token: of which lengths keys are wanted (at first, all). Those of others
-    // are passed over with their values, and no token is made of either.
+    // are passed over with their values, and no token is made of either; unless all are wanted, so
+    // are those that are longer than the room.
     uint64_t key_lengths;
     size_t depth;         // objects and arrays that are open, after the token
     size_t token_offset;  // of the token's first byte, from the start of the text
@@ -70,16 +71,16 @@ struct scan {
     uint8_t inside;       // which token is cut by the end of the piece, if any
     uint8_t part;         // where in it
     bool is_key;
-    bool is_in_object;          // the innermost that is open is one
     size_t skip_depth;          // where skipping ends
     const char *word;           // true, false or null
     const uint8_t *text_start;  // in this piece; NULL: the text is in `room`
     uint8_t *room;
     size_t room_bytes, room_len;
-    struct utf8 utf8;                              // of a character that is cut
-    uint8_t unit_left;                             // \u escapes: digits to come
-    uint16_t unit, high_unit;                      // those that came; the first half of a pair
-    uint64_t is_object[SCAN_DEPTH_MOST / 64 + 1];  // by depth
+    struct utf8 utf8;                            // of a character that is cut
+    uint8_t unit_left;                           // \u escapes: digits to come
+    uint16_t unit, high_unit;                    // those that came; the first half of a pair
+    uint64_t kinds;                              // of the innermost 64 that are open, a bit each
+    uint64_t outer_kinds[SCAN_DEPTH_MOST / 64];  // of those further out, 64 each
 };
 
 // `room` holds texts that cannot be borrowed from a piece; it stays the caller's.

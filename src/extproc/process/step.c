@@ -49,9 +49,7 @@ static int open_container(struct scan *scan, bool is_object) {
     if (scan->depth == SCAN_DEPTH_MOST) {
         return fail_at(scan, scan->next - 1, "objects and arrays are nested too deeply");
     }
-    scan->depth++;
-    step_set_object(scan, scan->depth, is_object);
-    scan->is_in_object = is_object;
+    step_enter(scan, is_object);
     scan->expects = is_object ? EXPECTS_KEY_OR_END : EXPECTS_VALUE_OR_END;
     return is_object ? SCAN_OBJECT : SCAN_ARRAY;
 }
@@ -59,9 +57,8 @@ static int open_container(struct scan *scan, bool is_object) {
 static int close_container(struct scan *scan, bool is_object) {
     int empty = is_object ? EXPECTS_KEY_OR_END : EXPECTS_VALUE_OR_END;
     bool is_allowed = scan->expects == EXPECTS_COMMA_OR_END || scan->expects == empty;
-    if (!is_allowed || scan->is_in_object != is_object) return fail_expecting(scan);
-    scan->depth--;
-    scan->is_in_object = step_is_object(scan, scan->depth);
+    if (!is_allowed || step_is_in_object(scan) != is_object) return fail_expecting(scan);
+    step_leave(scan);
     return finish(scan, is_object ? SCAN_OBJECT_END : SCAN_ARRAY_END);
 }
 
@@ -250,6 +247,13 @@ static bool may_end_number(uint8_t part) {
     return part == ZERO || part == DIGITS || part == FRACTION || part == EXPONENT_DIGITS;
 }
 
+static void add_digit(struct scan *scan, uint8_t digit) {
+    uint64_t tens;
+    bool fits = !__builtin_mul_overflow(scan->number, 10, &tens) &&
+                !__builtin_add_overflow(tens, digit, &scan->number);
+    if (!fits) scan->is_whole = false;
+}
+
 static int take_number(struct scan *scan) {
     static const uint8_t next[][CLASS_OTHER] = {
         //                   0                1 to 9           sign           .      e
@@ -272,10 +276,8 @@ static int take_number(struct scan *scan) {
         }
         scan->part = next[scan->part][class];
         if (scan->part == BAD) return fail_at(scan, scan->next, "a malformed number");
-        bool is_whole = scan->part == ZERO ||
-                        (scan->part == DIGITS &&
-                         step_add_digit(&scan->number, (uint8_t)(*scan->next - '0')));
-        scan->is_whole &= is_whole;
+        if (scan->part == DIGITS) add_digit(scan, (uint8_t)(*scan->next - '0'));
+        if (scan->part > DIGITS) scan->is_whole = false;
     }
     return SCAN_MORE;
 }
@@ -322,7 +324,7 @@ static int begin_token(struct scan *scan) {
         c = *scan->next++;
         if (find_is_gap(c)) continue;
         if (c == ',' && scan->expects == EXPECTS_COMMA_OR_END) {
-            scan->expects = scan->is_in_object ? EXPECTS_KEY : EXPECTS_VALUE;
+            scan->expects = step_is_in_object(scan) ? EXPECTS_KEY : EXPECTS_VALUE;
         } else if (c == ':' && scan->expects == EXPECTS_COLON) {
             scan->expects = EXPECTS_VALUE;
         } else {

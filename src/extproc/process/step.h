@@ -17,25 +17,30 @@ static inline bool step_is_skipping(const struct scan *scan) {
     return scan->skip_depth != NOT_SKIPPING;
 }
 
-// Whether the innermost of `depth` open containers is an object.
-static inline bool step_is_object(const struct scan *scan, size_t depth) {
-    return scan->is_object[depth / 64] >> depth % 64 & 1;
+// Behind a token: back at the depth where it began, it is over.
+static inline void step_end_skipping(struct scan *scan) {
+    if (scan->depth == scan->skip_depth) scan->skip_depth = NOT_SKIPPING;
 }
 
-static inline void step_set_object(struct scan *scan, size_t depth, bool is_object) {
-    uint64_t *levels = &scan->is_object[depth / 64];
-    *levels = (*levels & ~(UINT64_C(1) << depth % 64)) | (uint64_t)is_object << depth % 64;
+// Whether the innermost container is an object.
+static inline bool step_is_in_object(const struct scan *scan) {
+    return scan->kinds & 1;
+}
+
+static inline void step_enter(struct scan *scan, bool is_object) {
+    if (scan->depth % 64 == 0) scan->outer_kinds[scan->depth / 64] = scan->kinds;
+    scan->kinds = scan->kinds << 1 | is_object;
+    scan->depth++;
+}
+
+static inline void step_leave(struct scan *scan) {
+    scan->depth--;
+    scan->kinds >>= 1;
+    if (scan->depth % 64 == 0) scan->kinds = scan->outer_kinds[scan->depth / 64];
 }
 
 static inline size_t step_offset_of(const struct scan *scan, const uint8_t *at) {
     return scan->piece_offset + (size_t)(at - scan->piece);
-}
-
-// Puts a digit behind those of `number`. False: that is too large.
-static inline bool step_add_digit(uint64_t *number, uint8_t digit) {
-    uint64_t tens;
-    return !__builtin_mul_overflow(*number, 10, &tens) &&
-           !__builtin_add_overflow(tens, digit, number);
 }
 
 // The next token, or the rest of one: SCAN_MORE when it is cut by the end of the piece.

@@ -29,13 +29,13 @@ static const struct usage_field root_fields[] = {
 // responses.
 static const struct usage_field usage_fields[] = {
     {BYTES_LITERAL("prompt_tokens"), FIELD_COUNT, USAGE_INPUT},
-    {BYTES_LITERAL("input_tokens"), FIELD_COUNT, USAGE_INPUT},
     {BYTES_LITERAL("completion_tokens"), FIELD_COUNT, USAGE_OUTPUT},
-    {BYTES_LITERAL("output_tokens"), FIELD_COUNT, USAGE_OUTPUT},
     {BYTES_LITERAL("total_tokens"), FIELD_COUNT, USAGE_TOTAL},
     {BYTES_LITERAL("prompt_tokens_details"), FIELD_OBJECT, INPUT_DETAILS},
-    {BYTES_LITERAL("input_tokens_details"), FIELD_OBJECT, INPUT_DETAILS},
     {BYTES_LITERAL("completion_tokens_details"), FIELD_OBJECT, OUTPUT_DETAILS},
+    {BYTES_LITERAL("input_tokens"), FIELD_COUNT, USAGE_INPUT},
+    {BYTES_LITERAL("output_tokens"), FIELD_COUNT, USAGE_OUTPUT},
+    {BYTES_LITERAL("input_tokens_details"), FIELD_OBJECT, INPUT_DETAILS},
     {BYTES_LITERAL("output_tokens_details"), FIELD_OBJECT, OUTPUT_DETAILS},
 };
 

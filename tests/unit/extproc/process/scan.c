@@ -96,6 +96,8 @@ static void test_scan__texts_are_without_their_escapes(void **state) {
     (void)state;
     assert_tokens_cut("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]", "[ s:\"\\/\b\f\n\r\t ]");
     assert_tokens_cut("[\"\\u0041\\u00e9\\u20ac\"]", "[ s:A\xc3\xa9\xe2\x82\xac ]");
+    assert_tokens_cut("[\"\\u1234\\u5678\\u9AbC\"]", "[ s:\xe1\x88\xb4\xe5\x99\xb8\xe9\xaa\xbc ]");
+    assert_tokens_cut("[\"\\ubcDe\\uFfaB\"]", "[ s:\xeb\xb3\x9e\xef\xbe\xab ]");
     assert_tokens_cut("[\"a\\ud83d\\uDE00z\"]", "[ s:a\xf0\x9f\x98\x80z ]");
     assert_tokens_cut("[\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"]",
                       "[ s:\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 ]");
@@ -227,6 +229,46 @@ static void test_scan__depth_has_a_limit(void **state) {
     memset(text, '[', SCAN_DEPTH_MOST + 1);
     assert_false(read_in_steps(text, SCAN_DEPTH_MOST + 1, 3000, &fault));
     assert_int_equal(fault.offset, SCAN_DEPTH_MOST);
+}
+
+static void test_scan__nothing_may_follow_what_is_skipped_as_a_whole(void **state) {
+    (void)state;
+    static const char *const ends[] = {"", " ", ",1", ":", "]", "1", "[]"};
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        uint8_t room[1];
+        struct scan scan;
+        char text[32];
+        int length = snprintf(text, sizeof(text), "[1,[2]]%s", ends[i]);
+        scan_init(&scan, room, sizeof(room));
+        scan_add(&scan, bytes_of(text, (size_t)length));
+        assert_int_equal(scan_next(&scan), SCAN_ARRAY);
+        scan_skip(&scan);
+        assert_int_equal(scan_next(&scan), i < 2 ? SCAN_MORE : SCAN_FAULT);
+        assert_int_equal(scan_end(&scan), i < 2);
+        if (i >= 2) assert_int_equal(scan.fault.offset, strlen("[1,[2]]"));
+    }
+}
+
+// Deeper than what is kept in one word, in objects and arrays by turns; and one end is wrong.
+static void test_scan__each_end_is_that_of_what_it_ends(void **state) {
+    (void)state;
+    enum { PAIRS = 150 };
+    char text[8 * PAIRS + 1];
+    struct fault fault;
+    size_t middle = 0;
+    for (size_t i = 0; i < PAIRS; i++) middle += (size_t)sprintf(text + middle, "[{\"\":");
+    text[middle++] = '0';
+    for (size_t i = 0; i < PAIRS; i++) memcpy(text + middle + 2 * i, "}]", 2);
+    size_t length = middle + 2 * PAIRS;
+    for (size_t step = 1; step < 3000; step += 2998) {
+        assert_true(read_in_steps(text, length, step, &fault));
+        for (size_t at = middle; at < length; at++) {
+            text[at] ^= '}' ^ ']';
+            assert_false(read_in_steps(text, length, step, &fault));
+            assert_int_equal(fault.offset, at);
+            text[at] ^= '}' ^ ']';
+        }
+    }
 }
 
 // What is skipped is read by blocks, and by single bytes where the pieces are: both come to the
@@ -394,7 +436,7 @@ static const char *const good[] = {
     "\t{ \"a\" : 1 , \"bc\"\n:\r[ 0 , { \"de\" : { } , \"f\" : [ ] } , true ] , \"gh\" : \"\" ,"
     "\"k\" : 0.5 } ",
     "[{\"twelve bytes\":\"thirteen byte\",\"fourteen bytes\":\"sixteen bytes ..\",\"\":null},"
-    "12,1e5,0.25,-1.5E+10,184467440737095516150,9,7]                                        ",
+    "12,1e5,0.25,-1.5E+10,184467440737095516150,9999999999999999999,9,7]                    ",
     "{\"\\u0061\\n\":\"\xc3\xa9\\ud83d\\ude00\",\"\xe2\x82\xac.\":[\"\\\\\",\"a much longer "
     "text, more than a block of it, with an \\\"escape\\\" here, and without one there: "
     "0123456789012345678901234567890123456789\",\"\\/\"]}                ",
