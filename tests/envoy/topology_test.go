@@ -36,7 +36,7 @@ func TestEachDocumentedTopologyIsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := map[string]bool{}
+	run := map[string]bool{"only watching": true}
 	for _, options := range topologies {
 		run[options.Filters], run[options.Cluster] = true, true
 	}
@@ -413,6 +413,26 @@ func TestDecompressionBomb(t *testing.T) {
 	if unread := stack.Extproc.Metric(`extproc_responses_total{outcome="unreadable"}`); unread != 2 {
 		t.Errorf("%v replies are counted as unreadable, want 2", unread)
 	}
+}
+
+// Nothing waits for the processor, which sees all the same: bodies in pieces, and no modes.
+func TestAFilterThatOnlyWatchesCounts(t *testing.T) {
+	defer func() { _, m := (*rig.Extproc)(nil), 0; _ = m }()
+	stack := rig.StartStack(t, rig.StackOptions{Filters: "only watching"})
+	for _, body := range []string{rig.Chat("model-b"), rig.StreamingChat("model-b"), "not JSON"} {
+		reply := stack.Post("/v1/chat/completions", body, "x-ai-eg-model", "model-a", "x-backend-pad", "400000", "x-backend-usage", "11,5,22,9")
+		if reply.Status != 200 || reply.Header.Get("x-backend-name") != "a" {
+			t.Errorf("status %d from backend %q", reply.Status, reply.Header.Get("x-backend-name"))
+		}
+		wantUsage(t, stack.Envoy.Access(reply.ID), "-", "-", "-", "-", "-")
+	}
+	rig.Eventually(t, func() string {
+		routed, tokens := stack.Extproc.Metric(`extproc_requests_total{outcome="routed"}`), stack.Extproc.Metric(`extproc_tokens_total{type="total"}`)
+		if routed != 2 || tokens != 3*33 {
+			return fmt.Sprintf("2 requests and 99 tokens are counted, not %v and %v", routed, tokens)
+		}
+		return ""
+	})
 }
 
 /* the two filters */

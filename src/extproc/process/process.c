@@ -167,9 +167,11 @@ static bool is_in_order(struct process_stream *stream, enum message_kind kind) {
     return is_good;
 }
 
-// Envoy ignores an override where the bodies may be ahead of it.
+// Envoy ignores an override where the bodies may be ahead of it. Who only watches is told nothing
+// of modes, and gets bodies in pieces.
 static void note_modes(struct process_stream *stream, const struct message *message) {
-    if (!message->has_modes) return;
+    if (stream->is_observed) stream->response_is_whole = stream->may_override_modes = false;
+    if (stream->is_observed || !message->has_modes) return;
     const struct message_modes *modes = &message->modes;
     stream->modes = *modes;
     stream->response_is_whole = modes->response_body == MESSAGE_BODY_BUFFERED;

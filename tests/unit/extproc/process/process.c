@@ -998,6 +998,22 @@ static void test_process__a_filter_that_only_watches_gets_no_answer(void **state
     assert_false(envoy.verdict.ends_stream);
 }
 
+// Would catch: a reply that is taken for whole after its first piece, and counted as unreadable.
+static void test_process__a_filter_that_only_watches_counts_what_it_sees(void **state) {
+    (void)state;
+    envoy.is_observed = true;
+    send_post(CHAT);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, "{\"model\":", false);
+    envoy_send_body(&envoy, ENVOY_REQUEST_BODY, "\"m\"}", true);
+    assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_ROUTED), 1);
+    send_reply_headers("200", "application/json");
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "{\"usage\":{\"total_tok", false);
+    envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "ens\":5}}", true);
+    assert_false(envoy.verdict.has_answer);
+    assert_int_equal(envoy_metric(&envoy, METRIC_RESPONSES_UNREADABLE), 0);
+    assert_int_equal(envoy_metric(&envoy, METRIC_TOKENS_TOTAL), 5);
+}
+
 // Would catch: a peer that crashes the processor by changing its mind.
 static void test_process__the_first_message_says_whether_anybody_waits(void **state) {
     (void)state;
