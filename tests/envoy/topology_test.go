@@ -323,6 +323,41 @@ func TestRepliesLongerThanEnvoysBufferPass(t *testing.T) {
 	}
 }
 
+// beginUpload sends the beginning of a body; what is written then is the rest of it.
+func beginUpload(stack *rig.Stack, beginning string) (*io.PipeWriter, chan rig.Reply) {
+	reader, writer := io.Pipe()
+	request := stack.Request("POST", "/v1/chat/completions", "", "x-backend-echo", "1")
+	request.Body, request.ContentLength, request.GetBody = reader, -1, nil
+	replies := make(chan rig.Reply, 1)
+	go func() { replies <- stack.Try(request) }()
+	io.WriteString(writer, beginning)
+	return writer, replies
+}
+
+// Envoy waits message_timeout for the answer to the headers, which has to wait for the model. Would catch:
+// a limit on the time of an upload in the mode that has none.
+func TestOnlyFullDuplexWaitsForAModelThatIsLate(t *testing.T) {
+	start := func(name string) *rig.Stack {
+		return rig.StartStack(t, rig.StackOptions{Filters: name, Edit: func(config string) string {
+			return strings.ReplaceAll(config, "message_timeout: 10s", "message_timeout: 1s")
+		}})
+	}
+	duplex, early := start("full duplex"), start("streamed early")
+	const beginning = `{"messages":[],`
+	patient, answered := beginUpload(duplex, beginning)
+	impatient, timedOut := beginUpload(early, beginning)
+	defer impatient.Close()
+	if reply := <-timedOut; reply.Status != 504 {
+		t.Errorf("streamed early: status %d, %v: %.300s", reply.Status, reply.Err, reply.Body)
+	}
+	const end = `"model":"model-a"}`
+	io.WriteString(patient, end)
+	patient.Close()
+	if reply := <-answered; reply.Status != 200 || reply.Facts(t).Body != beginning+end {
+		t.Errorf("full duplex: status %d, %v: %.300s", reply.Status, reply.Err, reply.Body)
+	}
+}
+
 // trailing makes a body's end known only by the trailer behind it.
 func trailing(request *http.Request) *http.Request {
 	request.ContentLength = -1

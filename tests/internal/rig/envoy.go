@@ -37,11 +37,11 @@ type EnvoyOptions struct {
 	NoNames       bool   // backends and routes have no names in their metadata
 
 	// Whole names a block of docs/ that is all of the configuration; Places are the addresses in it
-	// that others take the place of, and Edit makes another configuration of it. The access log is then
-	// where the block says.
+	// that others take the place of. The access log is then where the block says.
 	Whole  string
 	Places map[string]string
-	Edit   func(config string) string
+
+	Edit func(config string) string // makes another configuration of it; nil: it stays
 }
 
 // StartEnvoy starts the real Envoy and waits until it listens.
@@ -60,11 +60,11 @@ func StartEnvoy(t testing.TB, options EnvoyOptions) *Envoy {
 	filled := ""
 	if options.Whole != "" {
 		filled = putInPlaces(t, documented(t, options.Whole), options.Places)
-		if options.Edit != nil {
-			filled = options.Edit(filled)
-		}
 	} else {
 		filled = fillTemplate(t, options, accessLog)
+	}
+	if options.Edit != nil {
+		filled = options.Edit(filled)
 	}
 	if err := os.WriteFile(config, []byte(filled), 0o600); err != nil {
 		t.Fatal(err)

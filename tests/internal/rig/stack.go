@@ -32,6 +32,7 @@ type StackOptions struct {
 
 	BufferLimit, EnvoyWorkers int    // see EnvoyOptions
 	Filters, Cluster          string // the same
+	Edit                      func(config string) string
 }
 
 // StartStack starts everything.
@@ -53,7 +54,7 @@ func StartStack(t testing.TB, options StackOptions) *Stack {
 	s.Envoy = StartEnvoy(t, EnvoyOptions{
 		Extproc: s.Extproc.GRPC, ExtprocPeer: peer, BackendA: s.A.Address, BackendB: s.B.Address,
 		BufferLimit: options.BufferLimit, Workers: options.EnvoyWorkers,
-		Filters: options.Filters, Cluster: options.Cluster,
+		Filters: options.Filters, Cluster: options.Cluster, Edit: options.Edit,
 	})
 	// DisableCompression: the tests see the bytes as they were sent.
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256}
