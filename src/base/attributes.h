@@ -10,6 +10,9 @@
 #define CLEANUP(function) __attribute__((cleanup(function)))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+// So seldom that a branch, over which a processor looks ahead, beats arithmetic, for which it
+// waits.
+#define RARELY(x) __builtin_expect_with_probability(!!(x), 1, 0.01)
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 // A local array that the build's -ftrivial-auto-var-init shall not clear: large, and written before

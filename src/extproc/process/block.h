@@ -97,8 +97,8 @@ static inline const uint8_t *block_pass(const uint8_t *at, const uint8_t *end) {
         uint64_t escaped = escapes ^ block.backslashes;
         uint64_t stops = block.special & ~block.backslashes & ~escaped;
         // An escape that the end of the block cuts is read with the next one.
-        uint64_t is_cut = (escapes & block.backslashes) >> (BLOCK_BYTES - 1);
-        const uint8_t *next = at + BLOCK_BYTES - is_cut;
+        const uint8_t *next = at + BLOCK_BYTES;
+        if (RARELY((escapes & block.backslashes) >> (BLOCK_BYTES - 1) != 0)) next--;
         next = block_stop(stops, at, end, next, &goes_on);
         if (next - at < BLOCK_BYTES) escaped &= (UINT64_C(1) << (next - at)) - 1;
         const uint8_t *bad = block_bad_escape(escaped, at, end);
