@@ -8,7 +8,7 @@ import "testing"
 // more at a time, or at a fixed rate, what is seen is the queue before Envoy and the waking of idle processors,
 // which move by more than what is added (docs/speed.md). The servers take turns of a few requests, so
 // that what else the machine does meets all of them.
-const addedRequests, addedTurn = 1000, 50 // of each server in each round
+const addedRequests, addedTurn = 2000, 50 // of each server in each round
 
 var shares = []struct {
 	name  string
