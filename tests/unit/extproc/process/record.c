@@ -165,3 +165,13 @@ static void test_record__tells_nothing_of_what_is_not_ours(void **state) {
     process_stream_close(envoy.stream, envoy.now_ns);
     assert_int_equal(catalogue.count, 0);
 }
+
+// docs/metrics.md says so: what is turned away unread has no operation.
+static void test_record__what_is_turned_away_unread_is_counted_elsewhere(void **state) {
+    (void)state;
+    struct buffer answer = {0};
+    process_turn_away(&envoy.options, &envoy.metrics, &answer);
+    buffer_done(&answer);
+    assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_OVERLOADED), 1);
+    assert_int_equal(catalogue.count, 0);
+}
