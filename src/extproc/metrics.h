@@ -31,6 +31,8 @@
         "counter", "")                                                                             \
     ROW(METRIC_REQUESTS_TOO_LARGE, "extproc_requests_total", "outcome=\"body_too_large\"",         \
         "counter", "")                                                                             \
+    ROW(METRIC_REQUESTS_BODY_ENCODED, "extproc_requests_total", "outcome=\"body_encoded\"",        \
+        "counter", "")                                                                             \
     ROW(METRIC_REQUESTS_NOT_BUFFERED, "extproc_requests_total", "outcome=\"body_not_buffered\"",   \
         "counter", "")                                                                             \
     ROW(METRIC_REQUESTS_OVERLOADED, "extproc_requests_total", "outcome=\"overloaded\"", "counter", \

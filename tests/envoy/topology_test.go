@@ -260,6 +260,10 @@ func TestEachTopologyRefusesBadBodies(t *testing.T) {
 				wantRefused(t, stack, stack.Post("/v1/chat/completions", body), 400)
 			})
 		}
+		compressed := stack.Post("/v1/chat/completions", "\x1f\x8b\x08"+padding, "content-encoding", "gzip")
+		if message := wantRefused(t, stack, compressed, 415); !strings.Contains(message, "content-encoding: gzip") {
+			t.Errorf("the message is %q", message)
+		}
 		if reply := stack.Post("/v1/chat/completions", rig.Chat("model-a")); reply.Status != 200 {
 			t.Errorf("status %d after the refusals", reply.Status)
 		}

@@ -17,6 +17,8 @@
         METRIC_REQUESTS_BODY_MISSING)                                                              \
     ROW(REFUSAL_BODY_TOO_LARGE, 413, "body_too_large", INVALID_REQUEST, NULL,                      \
         METRIC_REQUESTS_TOO_LARGE)                                                                 \
+    ROW(REFUSAL_BODY_ENCODED, 415, "body_encoded", INVALID_REQUEST, NULL,                          \
+        METRIC_REQUESTS_BODY_ENCODED)                                                              \
     ROW(REFUSAL_BODY_NOT_BUFFERED, 500, "body_not_buffered", SERVER_ERROR, NULL,                   \
         METRIC_REQUESTS_NOT_BUFFERED)                                                              \
     ROW(REFUSAL_MALFORMED_JSON, 400, "malformed_json", INVALID_REQUEST, NULL,                      \

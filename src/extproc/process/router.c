@@ -52,6 +52,22 @@ static void refuse_missing_body(struct turn *turn) {
                 "The request has no body; a JSON object with the field 'model' is needed.");
 }
 
+// False: it is compressed, and refused. A word that names no coding is in nobody's way.
+static bool check_encoding(struct turn *turn) {
+    static const char *const codings[] = {"gzip", "x-gzip", "deflate", "br", "zstd"};
+    struct bytes value = message_find_header(&turn->message, BYTES_LITERAL("content-encoding"));
+    for (size_t i = 0; i < COUNT_OF(codings) && value.len != 0; i++) {
+        if (!bytes_equal_ignoring_case(value, bytes_of_text(codings[i]))) continue;
+        // RFC 9110 section 15.5.16 has 415 for codings, too.
+        refusal_set(
+            &turn->refusal, REFUSAL_BODY_ENCODED,
+            "The request has content-encoding: %s; this gateway reads bodies that have none.",
+            codings[i]);
+        return false;
+    }
+    return true;
+}
+
 static enum status pass_request(struct turn *turn) {
     metrics_add(turn->stream->metrics, METRIC_REQUESTS_PASSED, 1);
     // Without this Envoy would collect both bodies for us, for nothing. The reply's headers stay
@@ -111,6 +127,7 @@ enum status router_on_headers(struct turn *turn) {
         refuse_missing_body(turn);
         return STATUS_OK;
     }
+    if (!check_encoding(turn)) return STATUS_OK;
     size_t length;
     if (turn_find_length(turn, &length) && length > stream->options->body_limit_bytes) {
         turn_refuse_too_large(turn);

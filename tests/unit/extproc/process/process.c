@@ -255,6 +255,32 @@ static void test_process__a_content_length_over_the_limit_is_refused_at_once(voi
     }
 }
 
+// Would catch: an error about JSON, of which the client sees nothing wrong.
+static void test_process__a_compressed_body_is_refused_by_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *coding, *message;
+    } cases[] = {
+        {"gzip", "content-encoding: gzip;"},
+        {"Zstd", "content-encoding: zstd;"},
+        {"", NULL},
+        {"identity", NULL},
+        {"utf-8", NULL},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+        envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, false, ":method", "POST", ":path", CHAT,
+                           "content-encoding", cases[i].coding, NULL);
+        if (cases[i].message != NULL) {
+            assert_refused(415, "extproc_body_encoded", cases[i].message);
+            assert_int_equal(envoy_metric(&envoy, METRIC_REQUESTS_BODY_ENCODED), 1);
+        } else {
+            assert_awaits_body();
+        }
+    }
+}
+
 static void test_process__a_request_in_pieces_is_refused_unless_that_is_all(void **state) {
     (void)state;
     ExtProc__ProtocolConfiguration modes = EXT_PROC__PROTOCOL_CONFIGURATION__INIT;
