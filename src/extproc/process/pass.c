@@ -4,18 +4,20 @@
 #include "extproc/process/block.h"
 
 // A block is worth its while for longer texts only.
-enum { SHORT_BYTES = 48 };
+enum { SHORT_STEPS = 3 };
 
 const uint8_t *pass_long_text(const uint8_t *at, const uint8_t *end) {
-    const uint8_t *limit = end - at > SHORT_BYTES ? at + SHORT_BYTES : end;
-    at = find_in_string(at, limit);
-    if (at == limit) at = find_in_string(block_pass(at, end), end);
-    while (at != end) {
+    for (int i = 0; i < SHORT_STEPS && end - at > FIND_STEP; i++, at += FIND_STEP) {
+        unsigned index = find_special(find_load(at));
+        if (at[index] == '"') return at + index + 1;
+        // Not from there: a processor begins with the next before it knows where that is.
+        if (index != FIND_STEP) break;
+    }
+    while (at != NULL) {
+        at = find_in_string(block_pass(at, end), end);
+        if (at == end) return NULL;
         if (*at == '"') return at + 1;
-        const uint8_t *behind = block_pass(at, end);
-        if (behind == at) behind = pass_special(at, end);
-        if (behind == NULL) break;
-        at = find_in_string(behind, end);
+        at = pass_special(at, end);
     }
     return NULL;
 }

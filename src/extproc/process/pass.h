@@ -46,8 +46,8 @@ static inline const uint8_t *pass_short(const uint8_t *at, const uint8_t *end,
                                         const uint8_t *(*pass_long)(const uint8_t *at,
                                                                     const uint8_t *end)) {
     if (LIKELY(end - ++at > FIND_STEP)) {
-        at += find_special(find_load(at));
-        if (LIKELY(*at == '"')) return at + 1;
+        const uint8_t *special = at + find_special(find_load(at));
+        if (LIKELY(*special == '"')) return special + 1;
     }
     return pass_long(at, end);
 }
