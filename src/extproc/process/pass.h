@@ -61,6 +61,7 @@ static inline const uint8_t *pass_plain_text(const uint8_t *at, const uint8_t *e
     return pass_short(at, end, pass_long_plain_text);
 }
 
+// Whether what stands behind digits may belong to their number, or is wrong there.
 static inline bool pass_may_go_on(uint8_t behind_digits) {
     switch (behind_digits) {
     case 'e':

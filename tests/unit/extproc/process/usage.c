@@ -203,3 +203,14 @@ static void test_usage__a_model_that_is_too_long_is_not_taken(void **state) {
     take(text);
     assert_model(model);
 }
+
+// Would catch: a field of which the scanner does not tell.
+static void test_usage__each_place_lets_its_keys_through(void **state) {
+    (void)state;
+    for (size_t place = 0; place < PLACES; place++) {
+        for (size_t i = 0; i < places[place].count; i++) {
+            size_t key_bytes = places[place].fields[i].key.len;
+            assert_true(places[place].key_lengths & SCAN_KEY_LENGTH(key_bytes));
+        }
+    }
+}
