@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-// A peer that announces much and sends little gets little: further room is made as this fills.
+// A peer that announces much and sends little gets little. Behind it comes room for the rest at
+// once: what does not fit is refused before most of it came, and nothing is copied twice.
 enum { FIRST_ROOM_BYTES = 1 << 20 };
 
 static struct bytes take(struct bytes *input, size_t most) {
@@ -30,14 +31,13 @@ static enum status read_prefix(struct envelope_reader *reader, struct bytes *inp
     return reader->message_len <= reader->message_most_bytes ? STATUS_OK : STATUS_TOO_LARGE;
 }
 
-// Room for `extra` bytes behind `partial_len`: grows by doubling, never past the message.
+// Room for `extra` bytes behind `partial_len`.
 static enum status make_room(struct envelope_reader *reader, size_t extra) {
     size_t wanted = reader->partial_len + extra;
     size_t before = reader->partial_capacity;
     if (wanted <= before) return STATUS_OK;
-    size_t capacity = before == 0 ? FIRST_ROOM_BYTES : before * 2;
-    if (capacity < wanted) capacity = wanted;
-    if (capacity > reader->message_len) capacity = reader->message_len;
+    bool is_little = wanted <= FIRST_ROOM_BYTES && reader->message_len > FIRST_ROOM_BYTES;
+    size_t capacity = is_little ? FIRST_ROOM_BYTES : reader->message_len;
 
     bool has_place = reader->is_owed ? budget_take_owed(reader->budget, capacity - before)
                                      : budget_take(reader->budget, capacity - before);
