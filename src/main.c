@@ -321,8 +321,8 @@ static enum status start_pprof(const struct values *values) {
 }
 
 // What the profiler is told of requests.
-static uint32_t label(uint32_t before, const char *key, struct bytes value) {
-    return pprof_labels_add(before, key, (const char *)value.data, value.len);
+static uint32_t label(uint32_t before, const char *key, struct bytes value, bool is_known) {
+    return pprof_labels_add(before, key, (const char *)value.data, value.len, is_known);
 }
 
 static const struct observer observer = {

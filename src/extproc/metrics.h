@@ -132,7 +132,8 @@ struct metrics {
     _Alignas(64) _Atomic uint64_t values[METRIC_COUNT];
     struct histogram message_duration;
 
-    struct genai *genai;  // where requests are told to; NULL: nowhere
+    struct genai *genai;     // where requests are told to; NULL: nowhere
+    uint32_t vouched_label;  // the observer's, of the model that was served last; own thread only
 };
 
 // Messages were answered so long after their bytes were read. Context: the set's own thread.

@@ -41,8 +41,9 @@ uint32_t pprof_labels_intern(const struct pprof_label *labels, size_t count) {
     return labels_intern(&set);
 }
 
-uint32_t pprof_labels_add(uint32_t before, const char *key, const char *value, size_t value_bytes) {
-    return labels_add(before, key, value, value_bytes);
+uint32_t pprof_labels_add(uint32_t before, const char *key, const char *value, size_t value_bytes,
+                          bool is_known) {
+    return labels_add(before, key, value, value_bytes, is_known);
 }
 
 uint32_t pprof_labels_push(uint32_t set) {

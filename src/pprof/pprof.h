@@ -121,10 +121,11 @@ struct pprof_label {
 PPROF_API uint32_t pprof_labels_intern(const struct pprof_label *labels, size_t count);
 
 // The set `before` (0: the empty one) with this label besides, in the place of one of the same key:
-// for what becomes known bit by bit. The key is static text. Tens of nanoseconds once it is known.
-// Context: any thread.
+// for what becomes known bit by bit. The key is static text. `is_known`: no mere claim of a client;
+// claims get half of the sets at most, and past that the value is "other" until it was added as
+// known. Tens of nanoseconds from the second time on. Context: any thread.
 PPROF_API uint32_t pprof_labels_add(uint32_t before, const char *key, const char *value,
-                                    size_t value_bytes);
+                                    size_t value_bytes, bool is_known);
 
 // From now on the calling thread works on what the number stands for (0: nothing); returns what was
 // in force, for pprof_labels_pop. Nanoseconds. Context: any thread, signal.

@@ -222,7 +222,7 @@ int main(void) {
     const struct pprof_label label = {"model", "gpt"};
     uint32_t set = pprof_labels_intern(&label, 1);
     printf("label_push_pop_ns %.2f 0\n", BEST_NS(pprof_labels_pop(pprof_labels_push(set))));
-    printf("label_add_ns %.2f 0\n", BEST_NS(pprof_labels_add(0, "model", "gpt", 3)));
+    printf("label_add_ns %.2f 0\n", BEST_NS(pprof_labels_add(0, "model", "gpt", 3, true)));
 
     uint32_t stacks;
     for (unsigned i = 0; i < STACKS; i++) {

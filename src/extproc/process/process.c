@@ -49,11 +49,11 @@ void process_stream_free(struct process_stream *stream) {
     reply_done(&stream->reply);
 }
 
-void turn_add_label(struct turn *turn, const char *key, struct bytes value) {
+void turn_add_label(struct turn *turn, const char *key, struct bytes value, bool is_known) {
     struct process_stream *stream = turn->stream;
     const struct observer *observer = stream->options->observer;
     if (observer == NULL || value.len == 0) return;
-    stream->label = observer->label(stream->label, key, value);
+    stream->label = observer->label(stream->label, key, value, is_known);
     observer->enter(stream->label);  // process_stream_receive leaves it
 }
 
@@ -214,7 +214,7 @@ static struct process_verdict take_turn(struct turn *turn, struct buffer *answer
     if (is_first) stream->is_observed = turn->message.is_observed;
     note_modes(stream, &turn->message);
     note_end(stream, &turn->message);
-    turn_add_label(turn, "route", turn->message.route);
+    turn_add_label(turn, "route", turn->message.route, true);
     turn->answer.kind = turn->message.kind;
     if (!is_in_order(stream, turn->message.kind)) {
         metrics_add(stream->metrics, METRIC_MESSAGES_OUT_OF_ORDER, 1);

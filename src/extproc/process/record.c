@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is told of a request when it is over: once, however it ends.
 #include "extproc/genai.h"
+#include "extproc/observer.h"
 #include "extproc/process/turn.h"
 
 static struct genai_count count_of(const struct usage *usage, enum usage_kind kind) {
     return (struct genai_count){usage->counts[kind].is_known, usage->counts[kind].tokens};
+}
+
+// A model that was served is not only claimed: from now on its requests are told apart.
+static void vouch_for(struct process_stream *stream, struct bytes model) {
+    const struct observer *observer = stream->options->observer;
+    uint32_t *vouched_label = &stream->metrics->vouched_label;
+    if (observer == NULL || model.len == 0 || stream->label == *vouched_label) return;
+    stream->label = *vouched_label = observer->label(stream->label, "model", model, true);
 }
 
 void stream_record(struct process_stream *stream, int64_t now_ns, const char *error_type) {
@@ -28,6 +37,7 @@ void stream_record(struct process_stream *stream, int64_t now_ns, const char *er
                    [GENAI_REASONING] = count_of(usage, USAGE_REASONING)},
     };
     genai_record(stream->metrics->genai, &request);
+    if (error_type == NULL) vouch_for(stream, model);
 }
 
 void stream_record_status(struct process_stream *stream, int64_t now_ns, struct bytes status) {

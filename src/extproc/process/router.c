@@ -122,7 +122,7 @@ enum status router_on_headers(struct turn *turn) {
     if (operation == NULL) return pass_request(turn);
     stream->operation = operation;
     stream->reply.asked_ns = turn->now_ns;
-    turn_add_label(turn, "operation", bytes_of_text(operation));
+    turn_add_label(turn, "operation", bytes_of_text(operation), true);
     if (message->end_of_stream) {
         refuse_missing_body(turn);
         return STATUS_OK;
@@ -170,7 +170,7 @@ static bool read_piece(struct turn *turn) {
     }
     stream->request_bytes += piece.len;
     if (!request_add(&stream->request, piece, &turn->refusal)) return false;
-    if (!was_known) turn_add_label(turn, "model", request_model(&stream->request));
+    if (!was_known) turn_add_label(turn, "model", request_model(&stream->request), false);
     return true;
 }
 

@@ -104,4 +104,4 @@ void turn_refuse_too_large(struct turn *turn);
 void turn_refuse_overloaded(struct turn *turn);
 
 // From here on, the rest of this turn included, work is known to be for this.
-void turn_add_label(struct turn *turn, const char *key, struct bytes value);
+void turn_add_label(struct turn *turn, const char *key, struct bytes value, bool is_known);

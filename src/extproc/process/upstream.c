@@ -30,8 +30,8 @@ static void label_routed(struct turn *turn, struct bytes model) {
     struct bytes method = message_find_header(message, BYTES_LITERAL(":method"));
     const char *operation = request_operation(method, path);
     if (operation == NULL) return;
-    turn_add_label(turn, "operation", bytes_of_text(operation));
-    if (utf8_is_valid(model)) turn_add_label(turn, "model", model);
+    turn_add_label(turn, "operation", bytes_of_text(operation), true);
+    if (utf8_is_valid(model)) turn_add_label(turn, "model", model, false);
 }
 
 enum status upstream_on_headers(struct turn *turn) {

@@ -6,10 +6,16 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/attributes.h"
 #include "base/bytes.h"
 #include "pprof/libc/plain.h"
 
 enum { STEPS_MOST = 512, STEP_SLOTS = 2 * STEPS_MOST };
+
+// How many sets there may be so that one more is told apart; the rest is for values that are not.
+enum { CLAIMED_SETS_MOST = LABEL_SETS_MOST / 2, KNOWN_SETS_MOST = LABEL_SETS_MOST - 32 };
+
+#define OTHER "other"
 
 // The way from a set to the one with a label more, so that going it again takes no lock. A slot is
 // written once, and read from then on.
@@ -80,7 +86,7 @@ static void make_other(const struct label_set *set) {
     *other = *set;
     for (int i = 0; i < LABELS_MOST && other->labels[i].key[0] != '\0'; i++) {
         memset(other->labels[i].value, 0, LABEL_VALUE_BYTES);
-        memcpy(other->labels[i].value, "other", sizeof "other");
+        memcpy(other->labels[i].value, OTHER, sizeof OTHER);
     }
 }
 
@@ -107,7 +113,8 @@ uint32_t labels_intern(const struct label_set *set) {
 
 // The step's slot, or the free one where it would be. Keys are told apart by where they are: of one
 // text in two places the steps lead to the same set.
-static struct step *find_step(uint32_t from, const char *key, const char value[LABEL_VALUE_BYTES]) {
+static inline struct step *find_step(uint32_t from, const char *key,
+                                     const char value[LABEL_VALUE_BYTES]) {
     for (uint64_t i = hash_text(mix(from, (uintptr_t)key), value, LABEL_VALUE_BYTES);; i++) {
         struct step *step = &steps[i % STEP_SLOTS];
         if (atomic_load_explicit(&step->to, memory_order_acquire) == 0) return step;
@@ -138,40 +145,55 @@ static struct label_set with_label(uint32_t from, const struct label *label) {
     return set;
 }
 
+// The set with the label, if it is there or there may be one more; 0 else.
+static uint32_t intern_told_apart(uint32_t from, const struct label *label, bool is_known) {
+    const struct label_set set = with_label(from, label);
+    if (set_count < (is_known ? KNOWN_SETS_MOST : CLAIMED_SETS_MOST)) return intern_locked(&set);
+    return find(&set, hash_of(&set));
+}
+
+static uint32_t intern_other(uint32_t from, struct label label) {
+    memset(label.value, 0, sizeof label.value);
+    memcpy(label.value, OTHER, sizeof OTHER);
+    const struct label_set set = with_label(from, &label);
+    return intern_locked(&set);
+}
+
 // Only ways to sets that were told apart are kept: the others are as many as clients like.
-static uint32_t make_step(uint32_t from, const char *key, const char value[LABEL_VALUE_BYTES]) {
+static void keep_step(uint32_t from, const char *key, const struct label *label, uint32_t to) {
+    struct step *step = find_step(from, key, label->value);
+    if (atomic_load(&step->to) != 0 || step_count == STEPS_MOST) return;
+    step_count++;
+    step->from = from;
+    step->key = key;
+    memcpy(step->value, label->value, sizeof step->value);
+    atomic_store_explicit(&step->to, to, memory_order_release);
+}
+
+static NOINLINE uint32_t make_step(uint32_t from, const char *key,
+                                   const char value[LABEL_VALUE_BYTES], bool is_known) {
     struct label label = {0};
     memcpy(label.key, key, strnlen(key, sizeof label.key - 1));
     memcpy(label.value, value, sizeof label.value);
     plain_lock(&lock);
-    struct step *step = find_step(from, key, value);
-    uint32_t to = atomic_load(&step->to);
-    if (to == 0) {
-        const struct label_set set = with_label(from, &label);
-        to = intern_locked(&set);
-        if (to != LABEL_SETS_MOST && step_count < STEPS_MOST) {
-            step_count++;
-            step->from = from;
-            step->key = key;
-            memcpy(step->value, value, sizeof step->value);
-            atomic_store_explicit(&step->to, to, memory_order_release);
-        }
+    uint32_t to = intern_told_apart(from, &label, is_known);
+    if (to != 0) {
+        keep_step(from, key, &label, to);
+    } else {
+        to = intern_other(from, label);
     }
     plain_unlock(&lock);
     return to;
 }
 
-uint32_t labels_add(uint32_t number, const char *key, const char *text, size_t bytes) {
+uint32_t labels_add(uint32_t number, const char *key, const char *text, size_t bytes,
+                    bool is_known) {
     if (number == LABEL_SETS_MOST) return number;
     char value[LABEL_VALUE_BYTES] = {0};
     // A profile's strings are UTF-8.
     memcpy(value, text, bytes_cut_text(bytes_of(text, bytes), sizeof value - 1));
     uint32_t to = atomic_load_explicit(&find_step(number, key, value)->to, memory_order_acquire);
-    if (to != 0) return to;
-    if (atomic_load_explicit(&set_count, memory_order_relaxed) == LABEL_SETS_MOST) {
-        return LABEL_SETS_MOST;
-    }
-    return make_step(number, key, value);
+    return to != 0 ? to : make_step(number, key, value, is_known);
 }
 
 const struct label_set *labels_get(uint32_t number) {

@@ -192,7 +192,9 @@ static void see(const struct stream_entry *entry, void *context) {
 }
 
 // 6 before the model is known, 7 with it.
-static uint32_t label_six_or_seven(uint32_t before, const char *key, struct bytes value) {
+static uint32_t label_six_or_seven(uint32_t before, const char *key, struct bytes value,
+                                   bool is_known) {
+    (void)is_known;
     if (strcmp(key, "operation") == 0) {
         assert_int_equal(before, 0);
         assert_true(bytes_equal(value, BYTES_LITERAL("chat")));

@@ -1270,10 +1270,10 @@ static void test_process__an_answer_that_does_not_fit_ends_the_stream(void **sta
 static char told[16][80];
 static uint32_t told_count, working_on;
 
-static uint32_t tell(uint32_t before, const char *key, struct bytes value) {
+static uint32_t tell(uint32_t before, const char *key, struct bytes value, bool is_known) {
     char all[sizeof told[0]];
-    snprintf(all, sizeof all, "%.40s %.10s=%.*s", told[before], key, (int)value.len,
-             (const char *)value.data);
+    snprintf(all, sizeof all, "%.50s %.10s%s=%.*s", told[before], key, is_known ? "" : "?",
+             (int)value.len, (const char *)value.data);
     memcpy(told[++told_count], all, sizeof all);
     return told_count;
 }
@@ -1302,10 +1302,31 @@ static void test_process__tells_operation_model_and_route_as_they_come(void **st
     send_post(CHAT);
     assert_string_equal(observed(), " operation=chat");
     envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, true);
-    assert_string_equal(observed(), " operation=chat model=m-1");
+    assert_string_equal(observed(), " operation=chat model?=m-1");
     envoy.route = "r";
     send_reply_headers("200", "application/json");
-    assert_string_equal(observed(), " operation=chat model=m-1 route=r");
+    assert_string_equal(observed(), " operation=chat model?=m-1 route=r");
+}
+
+// A client can claim any name; one that was served is vouched for, once.
+static void test_process__a_model_is_known_when_it_was_served(void **state) {
+    (void)state;
+    static const struct {
+        const char *status;
+        bool is_known;
+    } cases[] = {{"200", true}, {"404", false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        told_count = 0;
+        envoy.options.observer = &observer;
+        send_post(CHAT);
+        envoy_send_body(&envoy, ENVOY_REQUEST_BODY, GOOD_BODY, true);
+        send_reply_headers(cases[i].status, "application/json");
+        envoy_send_body(&envoy, ENVOY_RESPONSE_BODY, "{}", true);
+        assert_string_equal(observed(), cases[i].is_known ? " operation=chat model?=m-1 model=m-1"
+                                                          : " operation=chat model?=m-1");
+        envoy_stop(&envoy);
+        envoy_start(&envoy);
+    }
 }
 
 static void test_process__behind_the_router_the_headers_tell_the_model(void **state) {
@@ -1317,7 +1338,7 @@ static void test_process__behind_the_router_the_headers_tell_the_model(void **st
     envoy_send_headers(&envoy, ENVOY_REQUEST_HEADERS, true, ":path", "/other", ":method", "POST",
                        "x-ai-eg-model", "m-2", "x-ai-eg-original-path", CHAT, NULL);
     envoy_common(&envoy, 1);
-    assert_string_equal(observed(), " route=r operation=chat model=m-2");
+    assert_string_equal(observed(), " route=r operation=chat model?=m-2");
     // What is no UTF-8 would make the whole profile unreadable.
     told_count = 0;
     envoy_stop(&envoy);

@@ -82,7 +82,11 @@ static void test_labels__threads_that_intern_at_once_agree(void **state) {
 }
 
 static uint32_t add(uint32_t number, const char *key, const char *value) {
-    return labels_add(number, key, value, strlen(value));
+    return labels_add(number, key, value, strlen(value), true);
+}
+
+static uint32_t claim(uint32_t number, const char *key, const char *value) {
+    return labels_add(number, key, value, strlen(value), false);
 }
 
 static void test_labels__a_set_grows_label_by_label(void **state) {
@@ -114,7 +118,7 @@ static void test_labels__labels_that_differ_anywhere_are_others(void **state) {
         value[i] = 'v';
     }
     assert_int_not_equal(add(0, "l", value), first);
-    assert_int_equal(labels_add(0, "k", value, sizeof value - 1), first);
+    assert_int_equal(labels_add(0, "k", value, sizeof value - 1, true), first);
     value[sizeof value - 2] = '\0';
     assert_int_not_equal(add(0, "k", value), first);
     value[sizeof value - 2] = 'v';
@@ -144,7 +148,37 @@ static void test_labels__one_too_many_is_left_out(void **state) {
     assert_string_equal(labels_get(add(full, "c", "2"))->labels[2].value, "2");
 }
 
-static void test_labels__added_ones_that_do_not_fit_read_other(void **state) {
+static const char *value_of(uint32_t number, const char *key) {
+    const struct label *labels = labels_get(number)->labels;
+    for (int i = 0; i < LABELS_MOST; i++) {
+        if (strcmp(labels[i].key, key) == 0) return labels[i].value;
+    }
+    return NULL;
+}
+
+// Would catch: clients that invent names and so take the names of all others away for good.
+static void test_labels__claims_leave_room_for_what_is_known(void **state) {
+    (void)state;
+    char text[16];
+    uint32_t chat = add(0, "operation", "chat"), early = claim(chat, "model", "early");
+    for (int i = 0; i < 100000; i++) {
+        snprintf(text, sizeof text, "m%d", i);
+        claim(chat, "model", text);
+    }
+    assert_int_equal(set_count, CLAIMED_SETS_MOST + 1);
+    uint32_t other = claim(chat, "model", "late");
+    assert_string_equal(value_of(other, "model"), "other");
+    assert_string_equal(value_of(other, "operation"), "chat");
+    assert_string_equal(value_of(add(other, "route", "r"), "route"), "r");
+    assert_int_equal(claim(chat, "model", "early"), early);
+    // What was served is told apart from then on, also where it is only claimed again.
+    uint32_t late = add(other, "model", "late");
+    assert_string_equal(value_of(late, "model"), "late");
+    assert_int_equal(claim(chat, "model", "late"), late);
+    assert_int_equal(claim(other, "model", "late"), late);
+}
+
+static void test_labels__what_is_known_is_bounded_too(void **state) {
     (void)state;
     char text[16];
     uint32_t chat = add(0, "operation", "chat");
@@ -152,9 +186,16 @@ static void test_labels__added_ones_that_do_not_fit_read_other(void **state) {
         snprintf(text, sizeof text, "m%d", i);
         add(chat, "model", text);
     }
-    assert_int_equal(set_count, LABEL_SETS_MOST);
+    assert_int_equal(set_count, KNOWN_SETS_MOST + 1);
     assert_in_range(step_count, 1, STEPS_MOST);
-    assert_int_equal(add(chat, "model", "m99999"), LABEL_SETS_MOST);
+    assert_string_equal(value_of(add(chat, "model", "m99999"), "model"), "other");
+    uint32_t full = 0;
+    for (int i = 0; i < 100; i++) {
+        snprintf(text, sizeof text, "k%d", i);
+        full = add(0, text, "v");  // one place: no step, a set of its own each time
+    }
+    assert_int_equal(full, LABEL_SETS_MOST);
+    assert_int_equal(set_count, LABEL_SETS_MOST);
     assert_int_equal(add(LABEL_SETS_MOST, "route", "r"), LABEL_SETS_MOST);
     assert_string_equal(labels_get(LABEL_SETS_MOST)->labels[0].value, "other");
 }
