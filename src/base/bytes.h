@@ -35,7 +35,7 @@ bool bytes_are_same_long(const uint8_t *a, const uint8_t *b, size_t len);
 // Whether so many bytes are the same. For short ones, where libc's memcmp goes byte by byte; a
 // literal's are compared without a call.
 static inline bool bytes_are_same(const uint8_t *a, const uint8_t *b, size_t len) {
-    if (__builtin_constant_p(len) && len <= 32) return __builtin_memcmp(a, b, len) == 0;
+    if (__builtin_constant_p(len) && len != 0 && len <= 32) return __builtin_memcmp(a, b, len) == 0;
     return bytes_are_same_long(a, b, len);
 }
 
