@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -96,8 +97,14 @@ func TestStreamsAreAProfile(t *testing.T) {
 			}
 		}
 		text := string(ask(t, ours.pprofAddress, get("/debug/pprof/streams?debug=1")).body)
-		if !strings.HasPrefix(text, "streams profile: total 3\n3 @ 0x") {
+		form := regexp.MustCompile(`^streams profile: total 3\n# streams/count age/nanoseconds\n3 [1-9]\d* @\n(# labels: .*\n)?#\t[a-z]`)
+		if !form.MatchString(text) {
 			t.Errorf("text: %q", text)
+		}
+		// Names have no addresses: the tool has to refuse them, not to show what it takes for unknown code.
+		refused := pprofCommand(t, "-top", "http://"+ours.pprofAddress+"/debug/pprof/streams?debug=1")
+		if out, err := refused.CombinedOutput(); err == nil || !strings.Contains(string(out), "malformed") {
+			t.Errorf("pprof reads the text: %v\n%s", err, out)
 		}
 		dump := string(ask(t, ours.pprofAddress, get("/debug/pprof/goroutine?debug=2")).body)
 		if count := strings.Count(dump, "\nstream ["); count != 3 {

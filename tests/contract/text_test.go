@@ -53,6 +53,37 @@ func TestTextFormsAreGos(t *testing.T) {
 	}
 }
 
+// pprof takes 1 off the addresses of a text, since Go prints what follows a call: an address that is not
+// one more than the call's lies in no function, or in the one before.
+func TestTextHasTheNamesOfTheProtobuf(t *testing.T) {
+	t.Parallel()
+	ours := startOurs(t, oftenSampled)
+	load(t, ours)()
+	leaf := regexp.MustCompile(`(?m)^ +[1-9]\S* +\S+% +\S+% +\S+ +\S+% +(.*?)( \(inline\))?$`)
+	for _, name := range snapshotNames {
+		found := [2]map[string]bool{{}, {}}
+		for i, query := range []string{"", "?debug=1"} {
+			out, _ := runPprof(t, "-top", "-nodecount=1000", "-nodefraction=0", "http://"+ours.pprofAddress+"/debug/pprof/"+name+query)
+			for _, row := range leaf.FindAllStringSubmatch(out, -1) {
+				found[i][row[1]] = true
+			}
+		}
+		common := 0
+		for function := range found[1] {
+			if found[0][function] {
+				common++
+			} else if strings.Contains(function, "unknown") {
+				t.Errorf("%s: the text has %q", name, function)
+			}
+		}
+		// A thread or two may have moved on; of the rest there is something else each time.
+		stands := name == "goroutine" || name == "threadcreate"
+		if stands && (common == 0 || common < len(found[0])-2) {
+			t.Errorf("%s: %d leaves in common of %v and %v", name, common, found[0], found[1])
+		}
+	}
+}
+
 func checkText(t *testing.T, name, text string) {
 	row := textRows[name]
 	head := regexp.MustCompile(`^` + row.head + `\n`).FindStringSubmatch(text)

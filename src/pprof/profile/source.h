@@ -24,10 +24,10 @@ struct source {
     // For the index. Context: any thread.
     int64_t (*count)(void *context);
     // The lines above the records of the text form, and those below. NULL: "NAME profile: total N",
-    // by the first value, and nothing.
+    // by the first value, with the types where there are several; and nothing.
     enum status (*write_text_head)(const struct store *store, struct buffer *out);
     enum status (*write_text_tail)(struct buffer *out);
-    // One record up to its " @": how the values are written. NULL: the first value.
+    // One record up to its " @": how the values are written. NULL: one after the other.
     enum status (*write_text_values)(const struct sample *sample, struct buffer *out);
     enum text_order text_order;
     // Before a snapshot with gc=1; NULL: nothing to do.

@@ -64,16 +64,37 @@ static enum status write_labels(const struct sample_key *key, struct buffer *out
     return buffer_append_text(out, "}\n");
 }
 
+static int value_count(const struct source *source) {
+    int count = 1;
+    while (count < SAMPLE_VALUES && source->sample_types[count].type != NULL) count++;
+    return count;
+}
+
+static enum status write_values(const struct source *source, const struct sample *sample,
+                                struct buffer *out) {
+    if (source->write_text_values != NULL) return source->write_text_values(sample, out);
+    enum status status = buffer_append_format(out, "%" PRId64, sample->values[0]);
+    for (int i = 1; status == STATUS_OK && i < value_count(source); i++) {
+        status = buffer_append_format(out, " %" PRId64, sample->values[i]);
+    }
+    return status;
+}
+
+// pprof takes 1 off every address of a text, the leaf's too: Go prints what follows the call. Names
+// have no address. A record without any makes pprof refuse the text, where it would otherwise take
+// the places of texts for those of code.
+static enum status write_addresses(const struct sample_key *key, struct buffer *out) {
+    enum status status = buffer_append_text(out, " @");
+    for (uint32_t i = 0; status == STATUS_OK && !key->has_names && i < key->depth; i++) {
+        status = buffer_append_format(out, " %#" PRIxPTR, key->addresses[i] + 1);
+    }
+    return status == STATUS_OK ? buffer_append_byte(out, '\n') : status;
+}
+
 static enum status write_record(const struct source *source, const struct sample *sample,
                                 struct buffer *out) {
-    enum status status = source->write_text_values != NULL
-                             ? source->write_text_values(sample, out)
-                             : buffer_append_format(out, "%" PRId64, sample->values[0]);
-    if (status == STATUS_OK) status = buffer_append_text(out, " @");
-    for (uint32_t i = 0; status == STATUS_OK && i < sample->key.depth; i++) {
-        status = buffer_append_format(out, " %#" PRIxPTR, sample->key.addresses[i]);
-    }
-    if (status == STATUS_OK) status = buffer_append_byte(out, '\n');
+    enum status status = write_values(source, sample, out);
+    if (status == STATUS_OK) status = write_addresses(&sample->key, out);
     if (status == STATUS_OK) status = write_labels(&sample->key, out);
     if (status == STATUS_OK) status = text_write_frames(&sample->key, out);
     if (status != STATUS_OK) return status;
@@ -122,7 +143,15 @@ static enum status write_total(const struct source *source, const struct store *
                                struct buffer *out) {
     int64_t total = 0;
     for (const struct sample *s = store->first; s != NULL; s = s->next) total += s->values[0];
-    return buffer_append_format(out, "%s profile: total %" PRId64 "\n", source->name, total);
+    enum status status = buffer_append_format(out, "%s profile: total %" PRId64 "\n", source->name,
+                                              total);
+    int count = value_count(source);
+    for (int i = 0; count > 1 && status == STATUS_OK && i < count; i++) {
+        const struct profile_type *type = &source->sample_types[i];
+        status = buffer_append_format(out, "%s%s/%s%s", i == 0 ? "# " : " ", type->type, type->unit,
+                                      i == count - 1 ? "\n" : "");
+    }
+    return status;
 }
 
 enum status text_write(const struct source *source, const struct store *store, struct buffer *out) {

@@ -186,10 +186,11 @@ static enum status write_block_head(const struct store *samples, struct buffer *
     return buffer_append_text(out, "--- contention:\ncycles/second=1000000000\n");
 }
 
+// pprof multiplies the values of a text by this period. Ours are multiplied as they are recorded,
+// with the fraction of that moment; the one that is set stands in the protobuf's comments.
 static enum status write_mutex_head(const struct store *samples, struct buffer *out) {
     (void)samples;
-    return buffer_append_format(
-        out, "--- mutex:\ncycles/second=1000000000\nsampling period=%" PRId64 "\n", mutex_fraction);
+    return buffer_append_text(out, "--- mutex:\ncycles/second=1000000000\nsampling period=1\n");
 }
 
 #define CONTENTION_FORM                                                                            \

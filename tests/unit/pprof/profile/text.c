@@ -61,7 +61,7 @@ static void test_text__head_records_and_tail_follow_each_other(void **state) {
     const struct source source = {.write_text_head = write_a_head,
                                   .write_text_tail = write_a_tail,
                                   .write_text_values = write_two_values};
-    assert_string_equal(write_all(&source), "head of 1\n7 3 @ 0x10 0x20\n#\t0x10\n#\t0x20\n\n"
+    assert_string_equal(write_all(&source), "head of 1\n7 3 @ 0x11 0x21\n#\t0x10\n#\t0x20\n\n"
                                             "# tail\n");
 }
 
@@ -77,7 +77,7 @@ static void test_text__a_source_without_a_head_gets_the_total(void **state) {
     add(0x2, 7, 0, 0);
     const struct source source = {.name = "streams"};
     const char *text = write_all(&source);
-    assert_memory_equal(text, "streams profile: total 12\n7 @ 0x2\n", 34);
+    assert_memory_equal(text, "streams profile: total 12\n7 @ 0x3\n", 34);
 }
 
 static void test_text__records_are_sorted_as_the_source_wants(void **state) {
@@ -89,9 +89,9 @@ static void test_text__records_are_sorted_as_the_source_wants(void **state) {
         enum text_order order;
         const char *expected;
     } rows[] = {
-        {TEXT_MOST_EVENTS_FIRST, "7 @ 0x2\n#\t0x2\n\n6 @ 0x3\n#\t0x3\n\n5 @ 0x1\n#\t0x1\n\n"},
-        {TEXT_LONGEST_FIRST, "7 @ 0x2\n#\t0x2\n\n6 @ 0x3\n#\t0x3\n\n5 @ 0x1\n#\t0x1\n\n"},
-        {TEXT_LARGEST_IN_USE_LAST, "7 @ 0x2\n#\t0x2\n\n5 @ 0x1\n#\t0x1\n\n6 @ 0x3\n#\t0x3\n\n"},
+        {TEXT_MOST_EVENTS_FIRST, "7 @ 0x3\n#\t0x2\n\n6 @ 0x4\n#\t0x3\n\n5 @ 0x2\n#\t0x1\n\n"},
+        {TEXT_LONGEST_FIRST, "7 @ 0x3\n#\t0x2\n\n6 @ 0x4\n#\t0x3\n\n5 @ 0x2\n#\t0x1\n\n"},
+        {TEXT_LARGEST_IN_USE_LAST, "7 @ 0x3\n#\t0x2\n\n5 @ 0x2\n#\t0x1\n\n6 @ 0x4\n#\t0x3\n\n"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const struct source source = {.write_text_head = write_no_head,
@@ -110,7 +110,7 @@ static void test_text__a_named_frame_has_function_offset_file_and_line(void **st
     add(address, 1, 0, 0);
     const char *text = write_all(&plain);
     char expected[128];
-    snprintf(expected, sizeof expected, "1 @ %#lx\n#\t%#lx\tnamed_function+0x1\t", address,
+    snprintf(expected, sizeof expected, "1 @ %#lx\n#\t%#lx\tnamed_function+0x1\t", address + 1,
              address);
     assert_memory_equal(text, expected, strlen(expected));
     assert_non_null(strstr(text, "tests/unit/pprof/profile/text.c:"));
@@ -121,7 +121,19 @@ static void test_text__names_stand_for_themselves(void **state) {
     const char *const names[] = {"inner", "outer"};
     struct sample_key key = {.addresses = (const uintptr_t *)names, .depth = 2, .has_names = true};
     assert_int_equal(store_add(&store, &key, (const int64_t[SAMPLE_VALUES]){3}), STATUS_OK);
-    assert_non_null(strstr(write_all(&plain), "\n#\tinner\n#\touter\n\n"));
+    assert_string_equal(write_all(&plain), "3 @\n#\tinner\n#\touter\n\n");
+}
+
+static void test_text__all_values_are_written_and_told_what_they_are(void **state) {
+    (void)state;
+    const char *const names[] = {"inner"};
+    struct sample_key key = {.addresses = (const uintptr_t *)names, .depth = 1, .has_names = true};
+    assert_int_equal(store_add(&store, &key, (const int64_t[SAMPLE_VALUES]){3, 50}), STATUS_OK);
+    const struct source source = {.name = "streams",
+                                  .sample_types = {{"streams", "count"}, {"age", "nanoseconds"}}};
+    assert_string_equal(write_all(&source), "streams profile: total 3\n"
+                                            "# streams/count age/nanoseconds\n"
+                                            "3 50 @\n#\tinner\n\n");
 }
 
 static const char *labels_line(const char *thread, const char *label_state, const char *value) {
