@@ -42,8 +42,12 @@ bool bytes_equal_ignoring_case(struct bytes a, struct bytes b) {
 
 void buffer_done(struct buffer *buffer) {
     if (buffer == NULL) return;
-    free(buffer->data);
-    *buffer = (struct buffer){.limit = buffer->limit, .may_allocate = buffer->may_allocate};
+    if (buffer->resize == NULL) {
+        free(buffer->data);
+    } else if (buffer->data != NULL) {
+        buffer->resize(buffer->data, buffer->capacity, 0);
+    }
+    *buffer = (struct buffer){.limit = buffer->limit, .resize = buffer->resize};
 }
 
 enum status buffer_grow(struct buffer *buffer, size_t extra, uint8_t **ret_room) {
@@ -54,8 +58,9 @@ enum status buffer_grow(struct buffer *buffer, size_t extra, uint8_t **ret_room)
                                                            : buffer->capacity * 2;
     if (capacity > limit) capacity = limit;
     if (capacity < wanted) capacity = wanted;
-    if (buffer->may_allocate != NULL && !buffer->may_allocate(capacity)) return STATUS_NO_MEMORY;
-    uint8_t *data = realloc(buffer->data, capacity);
+    uint8_t *data = buffer->resize != NULL
+                        ? buffer->resize(buffer->data, buffer->capacity, capacity)
+                        : realloc(buffer->data, capacity);
     if (data == NULL) return STATUS_NO_MEMORY;
     buffer->data = data;
     buffer->capacity = capacity;

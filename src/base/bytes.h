@@ -64,8 +64,9 @@ struct buffer {
     size_t capacity;
     // may be set: growth beyond it is refused with STATUS_TOO_LARGE (0: no limit of its own)
     size_t limit;
-    // may be set: asked before so many bytes are allocated; false: STATUS_NO_MEMORY
-    bool (*may_allocate)(size_t bytes);
+    // may be set, in place of malloc: makes memory of `from` bytes (0: none yet) larger, or frees
+    // it where `to` is 0. NULL: refused, and as it was; STATUS_NO_MEMORY then
+    void *(*resize)(void *data, size_t from, size_t to);
 };
 
 // Frees the memory; the buffer is then empty and usable again. Accepts NULL.

@@ -2,6 +2,7 @@
 #include "pprof/http/call.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -15,20 +16,18 @@
 #include "pprof/http/strict.h"
 #include "pprof/profile/reserve.h"
 
-enum {
-    REQUEST_BODY_BYTES_MOST = 8 << 20,  // go tool pprof posts 20 bytes for each address to name
-    CONNECTION_BYTES = 512 << 10,       // with its thread and its socket's buffers
-};
+enum { CONNECTION_BYTES = 512 << 10 };  // with its thread and its socket's buffers
 
 // What is kept from the request line to the end of the answer.
 struct call {
     struct buffer target;      // the raw request target
     struct bytes path, query;  // of it
-    struct buffer body;
-    enum status body_status;  // of keeping the body
-    char method[32];          // cut; for the record, when the library has forgotten it
-    bool is_begun;            // the headers were seen
-    bool is_bad;              // and are not acceptable
+    struct buffer body;        // its limit 0: it is not kept
+    enum status body_status;   // of keeping the body
+    bool is_form;              // what the body is
+    char method[32];           // cut; for the record, when the library has forgotten it
+    bool is_begun;             // the headers were seen
+    bool is_bad;               // and are not acceptable
     struct record record;
 };
 
@@ -74,8 +73,7 @@ void *call_begin(void *context, const char *target, struct MHD_Connection *conne
     if (call == NULL) return NULL;
     call->record.start_ns = clock_monotonic_ns();
     peer_print(address_of(connection), call->record.peer);
-    call->body = (struct buffer){.limit = REQUEST_BODY_BYTES_MOST,
-                                 .may_allocate = reserve_make_room};
+    call->body = (struct buffer){.resize = reserve_resize};
     if (buffer_append_text(&call->target, target) != STATUS_OK) call->is_bad = true;
     form_split_target(buffer_bytes(&call->target), &call->path, &call->query);
     return call;
@@ -113,6 +111,13 @@ static bool is_form(struct MHD_Connection *connection, const char *method) {
     return bytes_equal_ignoring_case(name, bytes_of_text(form));
 }
 
+static void answer_too_large(size_t limit, struct answer *answer) {
+    char sentence[80];
+    snprintf(sentence, sizeof sentence, "the request's body is over the limit of %zu KiB",
+             limit >> 10);
+    answer_error(answer, 413, sentence);
+}
+
 static void answer_call(struct MHD_Connection *connection, struct call *call, const char *method,
                         struct answer *answer) {
     if (call->is_bad) {
@@ -125,7 +130,7 @@ static void answer_call(struct MHD_Connection *connection, struct call *call, co
         return;
     }
     if (call->body_status == STATUS_TOO_LARGE) {
-        answer_error(answer, 413, "the request's body is over the limit of 8 MiB");
+        answer_too_large(call->body.limit, answer);
         return;
     }
     if (call->body_status != STATUS_OK) {
@@ -137,7 +142,7 @@ static void answer_call(struct MHD_Connection *connection, struct call *call, co
         .path = call->path,
         .query = call->query,
         .body = buffer_bytes(&call->body),
-        .is_form = is_form(connection, method),
+        .is_form = call->is_form,
         .if_none_match = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
                                                      MHD_HTTP_HEADER_IF_NONE_MATCH),
         .client_socket = socket_of(connection),
@@ -186,12 +191,15 @@ static void look_at_headers(struct MHD_Connection *connection, const char *metho
     headers.visitor.wants_index = endpoint_is_index(method, call->path);
     form_find_authority(buffer_bytes(&call->target), &headers.visitor.host);
     call->record.refusal = check_access(connection, &headers.visitor, &call->record);
+    call->is_form = is_form(connection, method);
+    call->body.limit = endpoint_body_bytes_most(method, call->path, call->is_form);
 }
 
 static enum MHD_Result answer_now(struct MHD_Connection *connection, struct call *call,
                                   const char *method, const char *version) {
     struct answer answer = {0};
     answer_call(connection, call, method, &answer);
+    buffer_done(&call->body);  // the answer may take minutes to be sent
     call->record.status = answer.status;
     record_answer(&call->record);
     struct MHD_Response *response = response_make(&answer, method, version,
@@ -214,7 +222,9 @@ static bool waits_for_body(const struct call *call, const char *method) {
 
 static void take_piece(struct call *call, struct bytes piece) {
     bool is_wanted = call->record.refusal == REFUSAL_NONE && call->body_status == STATUS_OK;
-    if (is_wanted) call->body_status = buffer_append(&call->body, piece);
+    if (!is_wanted || call->body.limit == 0) return;
+    call->body_status = buffer_append(&call->body, piece);
+    if (call->body_status != STATUS_OK) buffer_done(&call->body);
 }
 
 // Called once for the headers, then for each piece of the body, then with none left.

@@ -10,6 +10,7 @@ struct endpoint {
     const char *name;
     const char *description;  // for the index, HTML; NULL: not listed
     void (*answer)(const struct request *request, struct answer *answer);
+    size_t body_bytes_most;  // of a POST; 0: nobody reads it
 };
 
 // Sorted by name, as the index shows them.
@@ -27,6 +28,9 @@ void endpoint_answer_trace(const struct request *request, struct answer *answer)
 
 // True for what a browser asks for when somebody follows a link to the index.
 bool endpoint_is_index(const char *method, struct bytes path);
+
+// How much of a request's body is worth keeping; 0: nobody reads it.
+size_t endpoint_body_bytes_most(const char *method, struct bytes path, bool is_form);
 
 // Answers any request: redirects, the table, errors. Never fails. Context: any thread.
 void endpoint_route(const struct request *request, struct answer *answer);

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "pprof/http/form.h"
 
-enum { EVERY_NS = 50 * NS_PER_MS };
+enum { EVERY_NS = 50 * NS_PER_MS, RETRY_SECONDS = 1 };
 
 const char CONTENT_TEXT[] = "text/plain; charset=utf-8";
 const char CONTENT_HTML[] = "text/html; charset=utf-8";
@@ -37,8 +37,9 @@ void answer_bad_request(struct answer *answer) {
 void answer_failure(struct answer *answer, enum status status) {
     if (status == STATUS_NO_MEMORY) {
         answer_error(answer, 503,
-                     "out of memory: this takes more than there is below the memory limit, what is "
-                     "kept aside for it included");
+                     "out of memory: with what other readers hold, this takes more than they may, "
+                     "or than there is below the memory limit, what is kept aside for it included");
+        answer->retry_after_seconds = RETRY_SECONDS;
         return;
     }
     answer_error(answer, 500, status_sentence(status));

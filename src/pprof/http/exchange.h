@@ -18,7 +18,7 @@ struct request {
     struct record *record;      // what the audit will tell of it; NULL: nothing
 };
 
-enum { FILE_NAME_BYTES = 64, BODY_BYTES_MOST = 64 << 20 };
+enum { FILE_NAME_BYTES = 64 };
 
 struct answer {
     unsigned status;                  // HTTP's
@@ -35,8 +35,8 @@ struct answer {
     struct buffer body;
 };
 
-// An empty body that may grow up to the limit while the container has room for it.
-#define ANSWER_BODY ((struct buffer){.limit = BODY_BYTES_MOST, .may_allocate = reserve_make_room})
+// An empty body that may grow while there is room for what all readers hold.
+#define ANSWER_BODY ((struct buffer){.resize = reserve_resize})
 
 extern const char CONTENT_TEXT[], CONTENT_HTML[], CONTENT_BINARY[];
 

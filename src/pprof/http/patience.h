@@ -23,7 +23,8 @@ enum patience_phase {
     PATIENCE_REQUEST,  // 5 s from the first byte of a connection to the last of a request
     PATIENCE_IDLE,     // 15 s to the request line of the next request
     PATIENCE_WORK,     // for us: for ever
-    PATIENCE_ANSWER,   // 5 minutes to take what was made for it
+    PATIENCE_ANSWER,   // 5 minutes to take what was made for it, if no pause is as long as
+                       // server.c's IDLE_SECONDS
 };
 
 struct patience;

@@ -8,16 +8,21 @@
 
 static const char ROOT[] = "/debug/pprof/";
 
+enum {
+    FORM_BYTES_MOST = 64 << 10,   // as much as there may be of headers, with the query
+    SYMBOL_BYTES_MOST = 1 << 20,  // of `go tool pprof`: some 70 000 addresses
+};
+
 const struct endpoint endpoints[] = {
-    {"cmdline", "The program and its arguments, separated by NUL.", endpoint_answer_cmdline},
+    {"cmdline", "The program and its arguments, separated by NUL.", endpoint_answer_cmdline, 0},
     {"profile",
      "CPU time. Say for how long with ?seconds=N (30 without); then read the file with "
      "go tool pprof.",
-     endpoint_answer_profile},
+     endpoint_answer_profile, 0},
     {"symbol",
      "Function names for program counters: ?0x1234+0x5678, or the same as the body of a POST.",
-     endpoint_answer_symbol},
-    {"trace", NULL, endpoint_answer_trace},
+     endpoint_answer_symbol, SYMBOL_BYTES_MOST},
+    {"trace", NULL, endpoint_answer_trace, 0},
 };
 const size_t endpoint_count = COUNT_OF(endpoints);
 
@@ -151,6 +156,24 @@ bool endpoint_is_index(const char *method, struct bytes path) {
     bool has_slash = bytes_equal(path, root);
     bool has_none = bytes_equal(path, bytes_of(root.data, root.len - 1));
     return strcmp(method, "GET") == 0 && (has_slash || has_none);
+}
+
+// What a POST to the path as sent would read. A path that is not clean is answered by a redirect.
+static size_t posted_bytes_most(struct bytes path) {
+    struct bytes root = bytes_of_text(ROOT);
+    if (!bytes_start_with(path, root)) return 0;
+    struct buffer name = {0};
+    struct bytes escaped = bytes_of(path.data + root.len, path.len - root.len);
+    enum status status = form_decode_path(escaped, &name);
+    const struct endpoint *endpoint = find_endpoint(buffer_bytes(&name));
+    buffer_done(&name);
+    bool is_served = status == STATUS_OK && endpoint != NULL && served_has(endpoint->name);
+    return is_served ? endpoint->body_bytes_most : 0;
+}
+
+size_t endpoint_body_bytes_most(const char *method, struct bytes path, bool is_form) {
+    size_t most = strcmp(method, "POST") == 0 ? posted_bytes_most(path) : 0;
+    return most == 0 && is_form ? FORM_BYTES_MOST : most;
 }
 
 void endpoint_route(const struct request *request, struct answer *answer) {

@@ -6,7 +6,10 @@
 #include "pprof/http/form.h"
 #include "pprof/symbol/symbol.h"
 
-enum { WORD_BYTES_MOST = 4096 };  // what Go's reader holds, separator included
+enum {
+    WORD_BYTES_MOST = 4096,  // what Go's reader holds, separator included
+    NAMES_BYTES_MOST = 8 << 20,
+};
 
 static enum status append_name(struct buffer *body, struct bytes word) {
     uint64_t address;
@@ -35,10 +38,15 @@ static enum status append_names(struct buffer *body, struct bytes words) {
 
 void endpoint_answer_symbol(const struct request *request, struct answer *answer) {
     *answer = (struct answer){.status = 200, .content_type = CONTENT_TEXT, .body = ANSWER_BODY};
+    answer->body.limit = NAMES_BYTES_MOST;
     bool is_post = strcmp(request->method, "POST") == 0;
     enum status status = reserve_prepare();
     if (status == STATUS_OK) {
         status = append_names(&answer->body, is_post ? request->body : request->query);
     }
-    if (status != STATUS_OK) answer_failure(answer, status);
+    if (status == STATUS_TOO_LARGE) {
+        answer_error(answer, 413, "the names of these addresses are over the limit of 8 MiB");
+    } else if (status != STATUS_OK) {
+        answer_failure(answer, status);
+    }
 }

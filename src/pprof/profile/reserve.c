@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/cgroup.h"
@@ -17,6 +18,8 @@ enum {
     LEAST_BYTES = 256 << 10,    // less is not worth keeping
     MARGIN_BYTES = 256 << 10,   // the kernel charges in batches, and other threads go on
     WRITING_BYTES = 512 << 10,  // deflate's state and the encoder's buffers
+    LENT_PART_OF_LIMIT = 4,
+    LENT_STEP_BYTES = 64 << 10,  // no kernel's pages are larger
 };
 
 // The files of either version.
@@ -35,6 +38,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* guarded by lock */
 static void *kept;
 static size_t kept_bytes;  // 0: nothing
+static size_t lent_bytes;  // by reserve_resize, in whole steps
 
 // INT64_MAX: there is none, or it cannot be read. Version 2 says "max", version 1 a number that no
 // machine has.
@@ -137,6 +141,61 @@ void *reserve_map(size_t bytes) {
     void *memory = make_room_locked(bytes) ? map_populated(bytes) : NULL;
     plain_unlock(&lock);
     return memory;
+}
+
+static size_t in_steps(size_t bytes) {
+    return (bytes + LENT_STEP_BYTES - 1) / LENT_STEP_BYTES * LENT_STEP_BYTES;
+}
+
+static bool may_lend(size_t bytes) {
+    size_t most = RESERVE_LENT_BYTES_MOST;
+    if (names != NULL) {
+        int64_t part = read_number(folder, names->limit) / LENT_PART_OF_LIMIT;
+        if (part < (int64_t)most) most = (size_t)part;
+    }
+    if (bytes > most || lent_bytes > most - bytes) return false;
+    return names == NULL || make_room_locked(bytes);
+}
+
+// Addresses for all that a buffer may become, so that it grows where it is. Memory comes when they
+// are written to, page by page: a huge one would be more than was asked for.
+static uint8_t *map_addresses(void) {
+    void *data = mmap(NULL, RESERVE_LENT_BYTES_MOST, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data == MAP_FAILED) return NULL;
+    madvise(data, RESERVE_LENT_BYTES_MOST, MADV_NOHUGEPAGE);
+    return data;
+}
+
+static uint8_t *lend_locked(uint8_t *data, size_t from, size_t to) {
+    if (!may_lend(to - from)) return NULL;
+    if (data == NULL) data = map_addresses();
+    if (data == NULL) return NULL;
+    memset(data + from, 0, to - from);  // the kernel charges it now
+    lent_bytes += to - from;
+    return data;
+}
+
+static void give_back(void *data, size_t bytes) {
+    munmap(data, RESERVE_LENT_BYTES_MOST);
+    plain_lock(&lock);
+    lent_bytes -= bytes;
+    plain_unlock(&lock);
+}
+
+void *reserve_resize(void *data, size_t from, size_t to) {
+    if (to > RESERVE_LENT_BYTES_MOST) return NULL;
+    from = in_steps(from);
+    to = in_steps(to);
+    if (to == from) return data;
+    if (to == 0) {
+        give_back(data, from);
+        return NULL;
+    }
+    plain_lock(&lock);
+    data = lend_locked(data, from, to);
+    plain_unlock(&lock);
+    return data;
 }
 
 enum status reserve_prepare(void) {

@@ -18,6 +18,10 @@
 // connection half of one.
 enum { RESERVE_BYTES_MOST = 12 << 20 };
 
+// What the bodies of all requests and answers may take together; a quarter of the limit, if that is
+// less.
+enum { RESERVE_LENT_BYTES_MOST = 64 << 20 };
+
 // Looks for the limit of the process. Keeping memory aside is left to the first refill, in a thread
 // that nobody waits for: it takes milliseconds. Context: start-up.
 void reserve_start(void);
@@ -31,6 +35,12 @@ bool reserve_make_room(size_t bytes);
 // Memory by mmap, zeroed and touched: nobody else is promised the same room meanwhile. NULL: there
 // is none. The caller unmaps it. Context: as above.
 void *reserve_map(size_t bytes);
+
+// Memory for such a body, as a buffer wants it (`resize` in base/bytes.h): charged when it is
+// handed out, so that readers at the same time are not promised the same room; it grows in place,
+// and goes back to the kernel when it is freed. NULL: there is no room, or it were more than all
+// may take. Context: as above.
+void *reserve_resize(void *data, size_t from, size_t to);
 
 // Makes room for what writing any profile takes besides the profile: names at their first use,
 // deflate, buffers. STATUS_NO_MEMORY. Context: any thread, not signal.

@@ -89,24 +89,39 @@ static void test_bytes__the_limit_is_reached_and_not_passed(void **state) {
     buffer_done(&buffer);
 }
 
-static size_t allocated_bytes;
-static bool may_allocate_thousand(size_t bytes) {
-    allocated_bytes = bytes;
-    return bytes <= 1000;
+// Up to a thousand bytes, in place.
+static uint8_t thousand[1000];
+static size_t resized_from, resized_to;
+static unsigned resize_count;
+static void *resize_thousand(void *data, size_t from, size_t to) {
+    assert_ptr_equal(data, from == 0 ? NULL : thousand);
+    resized_from = from;
+    resized_to = to;
+    resize_count++;
+    return to > sizeof thousand ? NULL : thousand;
 }
 
-static void test_bytes__asks_before_it_allocates(void **state) {
+static void test_bytes__memory_may_come_from_elsewhere_and_goes_back(void **state) {
     (void)state;
-    struct buffer buffer = {.may_allocate = may_allocate_thousand};
+    struct buffer buffer = {.resize = resize_thousand};
+    buffer_done(&buffer);
+    assert_int_equal(resize_count, 0);  // there was nothing
     uint8_t *room;
     assert_int_equal(buffer_reserve(&buffer, 600, &room), STATUS_OK);
-    assert_int_equal(allocated_bytes, 600);
+    assert_ptr_equal(room, thousand);
+    assert_int_equal(resized_to, 600);
     buffer.len = 600;
     assert_int_equal(buffer_append_byte(&buffer, 1), STATUS_NO_MEMORY);
-    assert_int_equal(allocated_bytes, 1200);
+    assert_int_equal(resized_from, 600);
+    assert_int_equal(resized_to, 1200);
     assert_int_equal(buffer.len, 600);
+    assert_int_equal(buffer.capacity, 600);
     buffer_done(&buffer);
-    assert_ptr_equal(buffer.may_allocate, may_allocate_thousand);
+    assert_int_equal(resized_from, 600);
+    assert_int_equal(resized_to, 0);
+    assert_int_equal(resize_count, 3);
+    assert_ptr_equal(buffer.resize, resize_thousand);
+    assert_null(buffer.data);
 }
 
 // Would catch: `len + extra` computed before it is compared.

@@ -186,3 +186,24 @@ static void test_route__the_table_is_sorted_and_has_each_name_once(void **state)
         assert_true(strcmp(endpoints[i - 1].name, endpoints[i].name) < 0);
     }
 }
+
+static size_t body_bytes_most(const char *method, const char *path, bool is_form) {
+    return endpoint_body_bytes_most(method, bytes_of_text(path), is_form);
+}
+
+static void test_route__a_body_is_kept_only_for_who_reads_it(void **state) {
+    (void)state;
+    assert_int_equal(body_bytes_most("POST", "/debug/pprof/symbol", false), 1 << 20);
+    assert_int_equal(body_bytes_most("POST", "/debug/pprof/symbol", true), 1 << 20);
+    assert_int_equal(body_bytes_most("POST", "/debug/pprof/s%79mbol", false), 1 << 20);
+    assert_int_equal(body_bytes_most("PUT", "/debug/pprof/symbol", false), 0);
+    assert_int_equal(body_bytes_most("GET", "/debug/pprof/symbol", false), 0);
+    static const char *const others[] = {
+        "/debug/pprof/heap", "/debug/pprof/symbol/", "/debug/pprof/symbo", "/debug/pprof/%zz",
+        "/debug/pprof/",     "/debug//pprof/symbol", "/nothing",           "",
+    };
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        assert_int_equal(body_bytes_most("POST", others[i], false), 0);
+        assert_int_equal(body_bytes_most("PUT", others[i], true), 64 << 10);
+    }
+}

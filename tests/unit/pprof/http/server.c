@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pprof/http/server.c"
 
+#include <sched.h>
 #include <stdio.h>
 
 #include "pprof/http/record.h"
@@ -95,6 +96,78 @@ static void test_server__a_posted_body_is_read_whole(void **state) {
         named++;
     }
     assert_int_equal(named, WORDS);
+}
+
+// Nobody holds anything if somebody can have it all.
+static bool is_all_given_back(void) {
+    void *all = reserve_resize(NULL, 0, RESERVE_LENT_BYTES_MOST);
+    if (all != NULL) reserve_resize(all, RESERVE_LENT_BYTES_MOST, 0);
+    return all != NULL;
+}
+
+// Sends so many addresses with a method to a path, says that there are `missing` bytes more, and
+// reads the answer if there are none.
+static void post(const char *method, const char *path, size_t words, size_t missing) {
+    struct buffer request = {0};
+    assert_int_equal(buffer_append_format(&request,
+                                          "%s %s HTTP/1.1\r\nHost: localhost\r\n"
+                                          "Connection: close\r\nContent-Length: %zu\r\n\r\n",
+                                          method, path, words * 21 + missing),
+                     STATUS_OK);
+    for (size_t i = 0; i < words; i++) {
+        assert_int_equal(buffer_append_format(&request, "0x%018lx+", (uintptr_t)server_stop),
+                         STATUS_OK);
+    }
+    int fd = client_connect(listeners.addresses[0]);
+    client_send(fd, buffer_bytes(&request));
+    buffer_done(&answer);
+    if (missing == 0) client_read_all(fd, &answer);
+    close(fd);
+    buffer_done(&request);
+}
+
+static void test_server__what_a_request_held_goes_back_however_it_ends(void **state) {
+    (void)state;
+    static const struct {
+        const char *method, *path, *status;
+        size_t words, missing;
+    } rows[] = {
+        {"POST", "/debug/pprof/symbol", "HTTP/1.1 200", 10000, 0},
+        {"HEAD", "/debug/pprof/symbol?0x1", "HTTP/1.1 200", 0, 0},
+        {"GET", "/debug/pprof/symbol?0x1", "HTTP/1.1 200", 0, 0},
+        {"POST", "/debug/pprof/symbol", "HTTP/1.1 413", 100000, 0},
+        {"POST", "/nothing", "HTTP/1.1 404", 100000, 0},
+        {"POST", "/debug/pprof/symbol", NULL, 10000, 1},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        post(rows[i].method, rows[i].path, rows[i].words, rows[i].missing);
+        if (rows[i].status != NULL) {
+            assert_true(begins((const char *)answer.data, rows[i].status));
+        }
+        int64_t deadline = clock_monotonic_ns() + 10 * NS_PER_SECOND;
+        while (!is_all_given_back() && clock_monotonic_ns() < deadline) sched_yield();
+        if (!is_all_given_back()) print_error("%s %s\n", rows[i].method, rows[i].path);
+        assert_true(is_all_given_back());
+    }
+}
+
+// Somebody else has it all: no body is kept, no profile made.
+static void test_server__past_what_readers_may_hold_is_503(void **state) {
+    (void)state;
+    void *all = reserve_resize(NULL, 0, RESERVE_LENT_BYTES_MOST);
+    assert_non_null(all);
+    const char *text = ask("POST /debug/pprof/symbol HTTP/1.1",
+                           "Host: localhost\r\nContent-Length: 3\r\n\r\n0x1");
+    assert_true(begins(text, "HTTP/1.1 503 "));
+    assert_non_null(strstr(text, "\r\nRetry-After: 1\r\n"));
+    assert_non_null(strstr(text, "other readers"));
+    assert_true(begins(ask("GET /debug/pprof/symbol HTTP/1.1", "Host: localhost\r\n\r\n"),
+                       "HTTP/1.1 503 "));
+    assert_true(
+        begins(ask("GET /debug/pprof/ HTTP/1.1", "Host: localhost\r\n\r\n"), "HTTP/1.1 200 "));
+    reserve_resize(all, RESERVE_LENT_BYTES_MOST, 0);
+    assert_true(begins(ask("GET /debug/pprof/symbol HTTP/1.1", "Host: localhost\r\n\r\n"),
+                       "HTTP/1.1 200 "));
 }
 
 // Go sends up to 2048 bytes with their length, more in chunks.

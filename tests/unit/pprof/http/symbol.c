@@ -112,3 +112,20 @@ static void test_symbol__a_word_that_fills_the_buffer_ends_the_answer(void **sta
     snprintf(expected, sizeof expected, "num_symbols: 1\n%s", full);
     assert_string_equal(ask_with_long_word(8192, false), expected);
 }
+
+static void test_symbol__too_many_names_are_refused(void **state) {
+    (void)state;
+    struct buffer words = {0};
+    while (words.len < NAMES_BYTES_MOST) {
+        assert_int_equal(buffer_append_format(&words, "%#lx+", (uintptr_t)known_function),
+                         STATUS_OK);
+    }
+    struct request request = {.method = "POST", .body = buffer_bytes(&words)};
+    answer_done(&answer);
+    endpoint_answer_symbol(&request, &answer);
+    buffer_done(&words);
+    assert_int_equal(answer.status, 413);
+    assert_int_equal(buffer_append_byte(&answer.body, '\0'), STATUS_OK);
+    assert_string_equal((const char *)answer.body.data,
+                        "the names of these addresses are over the limit of 8 MiB\n");
+}

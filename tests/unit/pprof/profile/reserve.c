@@ -97,6 +97,78 @@ static void test_reserve__what_it_maps_is_charged_at_once(void **state) {
     munmap(memory, 2 * MIB);
 }
 
+static unsigned count_present(const uint8_t *data, size_t bytes) {
+    unsigned char present[RESERVE_LENT_BYTES_MOST / 4096];
+    assert_int_equal(mincore((void *)(uintptr_t)data, bytes, present), 0);
+    unsigned count = 0;
+    for (size_t i = 0; i < bytes / 4096; i++) count += present[i] & 1;
+    return count;
+}
+
+// Would catch: room that is promised to several, since the kernel charges what is written only.
+static void test_reserve__what_it_lends_is_charged_at_once_and_grows_in_place(void **state) {
+    (void)state;
+    limit_to(64 * MIB, 4 * MIB);
+    uint8_t *data = reserve_resize(NULL, 0, 64);
+    assert_non_null(data);
+    assert_int_equal(lent_bytes, LENT_STEP_BYTES);
+    assert_ptr_equal(reserve_resize(data, 64, LENT_STEP_BYTES), data);
+    assert_int_equal(lent_bytes, LENT_STEP_BYTES);
+    memset(data, 7, LENT_STEP_BYTES);
+    assert_ptr_equal(reserve_resize(data, LENT_STEP_BYTES, 3 * MIB + 1), data);
+    assert_int_equal(lent_bytes, 3 * MIB + LENT_STEP_BYTES);
+    SKIP_EMULATED("pages of the machine below");
+    assert_int_equal(count_present(data, 16 * MIB), (3 * MIB + LENT_STEP_BYTES) / 4096);
+    assert_int_equal(data[LENT_STEP_BYTES - 1], 7);
+    assert_null(reserve_resize(data, 3 * MIB + 1, 0));
+    assert_int_equal(lent_bytes, 0);
+}
+
+static void test_reserve__all_readers_together_hold_a_quarter_of_the_limit(void **state) {
+    (void)state;
+    limit_to(64 * MIB, 4 * MIB);
+    void *first = reserve_resize(NULL, 0, 10 * MIB);
+    void *second = reserve_resize(NULL, 0, 5 * MIB);
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_null(reserve_resize(NULL, 0, 2 * MIB));
+    assert_null(reserve_resize(second, 5 * MIB, 7 * MIB));
+    assert_int_equal(lent_bytes, 15 * MIB);  // what was refused is not counted
+    assert_ptr_equal(reserve_resize(second, 5 * MIB, 6 * MIB), second);
+    reserve_resize(first, 10 * MIB, 0);
+    assert_int_equal(lent_bytes, 6 * MIB);
+    first = reserve_resize(NULL, 0, 10 * MIB);
+    assert_non_null(first);
+    reserve_resize(first, 10 * MIB, 0);
+    reserve_resize(second, 6 * MIB, 0);
+    assert_int_equal(lent_bytes, 0);
+}
+
+static void test_reserve__lends_only_what_there_is_room_for(void **state) {
+    (void)state;
+    limit_to(64 * MIB, 60 * MIB);
+    assert_int_equal(kept_bytes, 2 * MIB);
+    put("memory.current", 62 * MIB);
+    assert_null(reserve_resize(NULL, 0, 2 * MIB));
+    assert_int_equal(kept_bytes, 0);  // in vain
+    assert_int_equal(lent_bytes, 0);
+    void *data = reserve_resize(NULL, 0, 1 * MIB);
+    assert_non_null(data);
+    reserve_resize(data, 1 * MIB, 0);
+}
+
+static void test_reserve__without_a_limit_it_lends_up_to_a_bound(void **state) {
+    (void)state;
+    names = NULL;
+    assert_null(reserve_resize(NULL, 0, SIZE_MAX / 2));
+    assert_null(reserve_resize(NULL, 0, RESERVE_LENT_BYTES_MOST + 1));
+    void *data = reserve_resize(NULL, 0, RESERVE_LENT_BYTES_MOST);
+    assert_non_null(data);
+    assert_null(reserve_resize(NULL, 0, 1));
+    reserve_resize(data, RESERVE_LENT_BYTES_MOST, 0);
+    assert_int_equal(lent_bytes, 0);
+}
+
 static void test_reserve__takes_half_of_what_is_left(void **state) {
     (void)state;
     limit_to(64 * MIB, 60 * MIB);
